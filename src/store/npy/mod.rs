@@ -1,0 +1,10 @@
+//! `.npy` files: read in parts by many threads, written in parts, with the record in the header's padding.
+
+mod header;
+mod padding;
+mod read;
+mod write;
+
+pub(crate) use read::reversed;
+pub use read::{NpyFile, sidecar_path};
+pub use write::NpyWriter;

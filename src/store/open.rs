@@ -1,0 +1,350 @@
+//! Opens whatever array a name on the command line stands for.
+
+use std::fs::File;
+use std::io::{BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::{NpyFile, npz};
+use crate::array::{Buf, ByteOrder, Span, Spec};
+use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::pipeline::{Grain, Source, Work};
+use crate::recipe::{Axes, CfPacking, Record};
+use crate::transform::Fill;
+
+/// Kinds of files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// NumPy's single array.
+    Npy,
+    /// A zip archive of `.npy` members.
+    Npz,
+    /// HDF5, NetCDF-4 included.
+    Hdf5,
+}
+
+impl Format {
+    /// The format that a file name's ending stands for.
+    pub fn of_name(path: &Path) -> Option<Format> {
+        let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+        match ending.as_str() {
+            "npy" => Some(Format::Npy),
+            "npz" => Some(Format::Npz),
+            "h5" | "hdf5" | "hdf" | "he5" | "nc" | "nc4" | "h5py" => Some(Format::Hdf5),
+            _ => None,
+        }
+    }
+
+    /// The name used in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Npy => "npy",
+            Format::Npz => "npz",
+            Format::Hdf5 => "hdf5",
+        }
+    }
+}
+
+/// A file, and the array inside it where it can hold several: `file.npy`, `archive.npz:name`, `file.h5:/group/name`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The file.
+    pub path: PathBuf,
+    /// The array inside.
+    pub member: Option<String>,
+}
+
+impl Place {
+    /// Reads a place as written. A file that exists under the whole text is meant as it stands.
+    pub fn parse(text: &str) -> Self {
+        let whole = Self { path: PathBuf::from(text), member: None };
+        if whole.path.exists() {
+            return whole;
+        }
+        for (at, _) in text.match_indices(':') {
+            let path = Path::new(&text[..at]);
+            if matches!(Format::of_name(path), Some(Format::Npz | Format::Hdf5)) && at + 1 < text.len() {
+                return Self { path: path.to_owned(), member: Some(text[at + 1..].to_owned()) };
+            }
+        }
+        whole
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        self.member.as_ref().map_or(Ok(()), |m| write!(f, ":{m}"))
+    }
+}
+
+/// The kinds of stores behind an open array.
+#[derive(Debug)]
+enum Store {
+    Npy(Box<NpyFile>),
+    #[cfg(feature = "hdf5")]
+    Hdf5(Box<super::hdf5::Dataset>),
+}
+
+/// An open array, of any format. As a [`Source`] it hands out elements in file order: [`Opened::is_fortran`] tells whether
+/// that is the reverse of what NumPy shows.
+#[derive(Debug)]
+pub struct Opened {
+    store: Store,
+    place: Place,
+    format: Format,
+}
+
+/// The first bytes of HDF5 files; with a user block they stand at 512, 1024, …
+const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
+
+/// Opens the array at `place`. `-` is standard input, which must be a `.npy` file.
+pub fn open(place: &Place) -> Result<Opened> {
+    if place.path == Path::new("-") {
+        let file = standard_input()?;
+        let len = file.metadata().map_err(|e| Error::io("reading standard input", e))?.len();
+        let store = Store::Npy(Box::new(NpyFile::from_file(file, Path::new("standard input"), 0, len)?));
+        return Ok(Opened { store, place: place.clone(), format: Format::Npy });
+    }
+    let path = &place.path;
+    let failed = |e| Error::io(format!("opening {}", path.display()), e);
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return refuse!(Usage, "{} is a folder; give an array file", path.display());
+    }
+    let mut head = [0u8; 8];
+    let have = file.read_at(&mut head, 0).map_err(failed)?;
+    let (store, format) = if head.starts_with(b"\x93NUMPY") {
+        if let Some(member) = &place.member {
+            return refuse!(
+                Usage,
+                "{} is a .npy file and holds one array; there is no {member:?} in it",
+                path.display()
+            );
+        }
+        (Store::Npy(Box::new(NpyFile::open(path)?)), Format::Npy)
+    } else if head.starts_with(b"PK") {
+        (Store::Npy(Box::new(npz::open(path, place.member.as_deref())?)), Format::Npz)
+    } else if head == *HDF5_MAGIC || Format::of_name(path) == Some(Format::Hdf5) {
+        hdf5(path, place.member.as_deref())?
+    } else if head.starts_with(b"CDF") {
+        return refuse!(
+            Unsupported,
+            "{} is a NetCDF-3 file; convert it once with `nccopy -k nc4 IN OUT.nc`",
+            path.display()
+        );
+    } else {
+        return refuse!(
+            Corrupt,
+            "{} is no .npy, .npz or HDF5 file: it begins with {:?}",
+            path.display(),
+            String::from_utf8_lossy(&head[..have])
+        );
+    };
+    Ok(Opened { store, place: place.clone(), format })
+}
+
+#[cfg(feature = "hdf5")]
+fn hdf5(path: &Path, member: Option<&str>) -> Result<(Store, Format)> {
+    Ok((Store::Hdf5(Box::new(super::hdf5::Dataset::open(path, member)?)), Format::Hdf5))
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn hdf5(path: &Path, _member: Option<&str>) -> Result<(Store, Format)> {
+    refuse!(Unsupported, "{} is an HDF5 file and this build has none; build with the feature `hdf5`", path.display())
+}
+
+/// Whether two places lie in the same file, links and redirected standard input seen through.
+pub(crate) fn same_file(a: &Place, b: &Place) -> bool {
+    let identity = |place: &Place| {
+        let stat = if place.path == Path::new("-") {
+            rustix::fs::fstat(std::io::stdin())
+        } else {
+            rustix::fs::stat(&place.path)
+        };
+        stat.ok().map(|s| (s.st_dev, s.st_ino))
+    };
+    identity(a).is_some() && identity(a) == identity(b)
+}
+
+/// Standard input as a file that can be read by position: itself where it is one, else copied to one that has no name.
+fn standard_input() -> Result<File> {
+    let failed = |e| Error::io("reading standard input", e);
+    let input = std::io::stdin();
+    let fd = rustix::io::dup(&input).map_err(|e| failed(e.into()))?;
+    let mut given = File::from(fd);
+    if given.metadata().map_err(failed)?.is_file() {
+        return Ok(given);
+    }
+    let mut file = tempfile::tempfile().map_err(failed)?;
+    let mut out = BufWriter::with_capacity(1 << 20, &mut file);
+    let mut block = vec![0; 1 << 18];
+    loop {
+        let n = given.read(&mut block).map_err(failed)?;
+        if n == 0 {
+            break;
+        }
+        out.write_all(&block[..n]).map_err(failed)?;
+    }
+    out.flush().map_err(failed)?;
+    drop(out);
+    Ok(file)
+}
+
+impl Opened {
+    /// Where it was opened.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The kind of file.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Dtype and shape as NumPy or h5py show them.
+    pub fn shown(&self) -> &Spec {
+        match &self.store {
+            Store::Npy(npy) => npy.shown(),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.spec(),
+        }
+    }
+
+    /// Whether elements come in C order of the reversed shape.
+    pub fn is_fortran(&self) -> bool {
+        match &self.store {
+            // With one axis or none there is nothing to reverse.
+            Store::Npy(npy) => npy.is_fortran() && npy.shown().shape().len() > 1,
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(_) => false,
+        }
+    }
+
+    /// The byte order in the file.
+    pub fn byte_order(&self) -> ByteOrder {
+        match &self.store {
+            Store::Npy(npy) => npy.byte_order(),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.byte_order(),
+        }
+    }
+
+    /// The fill value that the file declares.
+    pub fn fill(&self) -> Result<Option<Fill>> {
+        match &self.store {
+            Store::Npy(_) => Ok(None),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.fill(),
+        }
+    }
+
+    /// The CF packing that the file declares.
+    pub fn cf(&self) -> Result<Option<CfPacking>> {
+        match &self.store {
+            Store::Npy(_) => Ok(None),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => Ok(h5.cf()?.map(|(scale_factor, add_offset)| CfPacking { scale_factor, add_offset })),
+        }
+    }
+
+    /// Bytes that the array takes up on disk: the file's for `.npy`, the stored chunks' for HDF5, the member's for `.npz`.
+    pub fn stored_bytes(&self) -> u64 {
+        match &self.store {
+            Store::Npy(npy) => npy.file_bytes(),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.stored_bytes(),
+        }
+    }
+
+    /// How it is laid out in the file, in a few words.
+    pub fn layout(&self) -> String {
+        match &self.store {
+            Store::Npy(npy) => format!("contiguous from byte {}", npy.data_at()),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.layout().to_owned(),
+        }
+    }
+
+    /// The record that tells how the array was compacted, `None` for an ordinary array.
+    pub fn record(&self) -> Result<Option<Record>> {
+        let json = match &self.store {
+            Store::Npy(npy) => npy.record()?,
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.record()?,
+        };
+        let Some(json) = json else { return Ok(None) };
+        let record = Record::from_json(&json).map_err(|e| e.at(&self.place))?;
+        let pipeline = record.pipeline().map_err(|e| e.at(&self.place))?;
+        if pipeline.output() != self.spec() {
+            return Err(Error::new(
+                ErrorKind::Corrupt,
+                format!("{}: the recipe makes {}, the file holds {}", self.place, pipeline.output(), self.spec()),
+            ));
+        }
+        // A flipped bit in `<f2` gives `>f2`, which no checksum of the data shows.
+        let swapped = self.spec().dtype().word() > 1 && self.byte_order() != ByteOrder::Little;
+        let turned = self.is_fortran() != (record.axes == Axes::F) && self.spec().shape().len() > 1;
+        if swapped || turned {
+            return refuse!(
+                Corrupt,
+                "{}: the header gives a byte or axis order in which compacted arrays are never written; the file is damaged or was \
+                 rewritten by another program. Restore it from a backup",
+                self.place
+            );
+        }
+        Ok(Some(record))
+    }
+
+    /// Has sums taken while elements are read, to be compared by [`Opened::verify`] with `crc32` of all of them.
+    pub(crate) fn expect(&mut self, crc32: u32) {
+        match &mut self.store {
+            Store::Npy(npy) => npy.expect_data(crc32),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(_) => {}
+        }
+    }
+
+    /// Compares what was read with the sums that the file declares, reading again what was not read in one piece each.
+    pub(crate) fn verify(&self) -> Result<()> {
+        match &self.store {
+            Store::Npy(npy) => npy.verify(),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(_) => Ok(()),
+        }
+    }
+
+    fn source(&self) -> &dyn Source {
+        match &self.store {
+            Store::Npy(npy) => npy.as_ref(),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.as_ref(),
+        }
+    }
+}
+
+impl Source for Opened {
+    fn spec(&self) -> &Spec {
+        self.source().spec()
+    }
+
+    fn read(&self, spans: &[Span], out: &mut Buf, work: &mut Work) -> Result<()> {
+        self.source().read(spans, out, work)
+    }
+
+    fn grain(&self) -> Option<Grain> {
+        self.source().grain()
+    }
+
+    fn overhead(&self) -> u64 {
+        self.source().overhead()
+    }
+
+    fn pieces(&self) -> u64 {
+        self.source().pieces()
+    }
+
+    fn piece(&self, i: u64, spans: &mut Vec<Span>) {
+        self.source().piece(i, spans);
+    }
+}
