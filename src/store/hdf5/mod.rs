@@ -1,0 +1,25 @@
+//! HDF5 files: reading datasets as other programs write them, writing datasets that other programs read.
+//!
+//! libhdf5 runs one call at a time. So the library is asked only where things are; elements are read with positioned reads,
+//! and chunks are decoded and encoded by our own threads outside its lock. What we cannot decode ourselves it reads for us.
+
+mod attribute;
+mod codec;
+mod filter;
+mod fletcher;
+mod grid;
+mod list;
+mod lz4;
+mod lzf;
+mod raw;
+mod read;
+mod shuffle;
+mod write;
+mod zstandard;
+
+pub use attribute::{AttributeValue, MAX_ATTRIBUTE_BYTES, RECIPE};
+pub use codec::{Codec, Options};
+pub use grid::MAX_UNIT_BYTES;
+pub use list::list;
+pub use read::Dataset;
+pub use write::{Writer, default_name};

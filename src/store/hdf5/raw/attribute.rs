@@ -1,0 +1,121 @@
+//! Attributes: fixed-length strings and single numbers. Variable-length data are never touched: they lie in the global
+//! heap, where damage can make the library loop for ever.
+
+use hdf5_metno_sys::h5a::{
+    H5Acreate2, H5Aexists, H5Aget_space, H5Aget_storage_size, H5Aget_type, H5Aopen, H5Aread, H5Awrite,
+};
+use hdf5_metno_sys::h5p::H5P_DEFAULT;
+use hdf5_metno_sys::h5s::{H5S_class_t, H5Screate, H5Sget_simple_extent_npoints};
+use hdf5_metno_sys::h5t::{H5T_FLOAT, H5T_INTEGER, H5T_SGN_NONE, H5T_STRING};
+
+use super::{Id, c_name, call, dtype, open};
+use crate::array::{ByteOrder, DType};
+use crate::error::{Result, refuse};
+use crate::transform::Fill;
+
+/// The largest attribute read; far above what fits an object header (64 kB).
+const MAX_BYTES: usize = 1 << 20;
+
+fn find(object: &Id, name: &str) -> Result<Option<Id>> {
+    let c = c_name(name)?;
+    if call!(Corrupt, H5Aexists(object.0, c.as_ptr()), "looking for attribute {name}")? == 0 {
+        return Ok(None);
+    }
+    open!(Corrupt, H5Aopen(object.0, c.as_ptr(), H5P_DEFAULT), "opening attribute {name}").map(Some)
+}
+
+/// Whether there is an attribute `name`.
+pub(in super::super) fn exists(object: &Id, name: &str) -> Result<bool> {
+    let c = c_name(name)?;
+    Ok(call!(Corrupt, H5Aexists(object.0, c.as_ptr()), "looking for attribute {name}")? > 0)
+}
+
+/// The fixed-length string `name`, if there is such an attribute.
+pub(in super::super) fn text(object: &Id, name: &str) -> Result<Option<String>> {
+    let Some(id) = find(object, name)? else { return Ok(None) };
+    let stored = open!(Corrupt, H5Aget_type(id.0), "reading the dtype of attribute {name}")?;
+    if dtype::class(&stored) != H5T_STRING || dtype::is_variable(&stored)? {
+        return refuse!(Unsupported, "attribute {name} is not a fixed-length string");
+    }
+    let (points, len) = (points(&id, name)?, dtype::size(&stored));
+    if points != 1 || len > MAX_BYTES {
+        return refuse!(
+            Corrupt,
+            "attribute {name} holds {points} strings of {len} bytes; one of at most {MAX_BYTES} is expected"
+        );
+    }
+    let mut bytes = vec![0u8; len];
+    call!(Corrupt, H5Aread(id.0, stored.0, bytes.as_mut_ptr().cast()), "reading attribute {name}")?;
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(len);
+    bytes.truncate(end);
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => refuse!(Corrupt, "attribute {name} is not valid UTF-8"),
+    }
+}
+
+/// The single number `name`, if there is such an attribute and it is one number.
+pub(in super::super) fn number(object: &Id, name: &str) -> Result<Option<Fill>> {
+    let Some(id) = find(object, name)? else { return Ok(None) };
+    let stored = open!(Corrupt, H5Aget_type(id.0), "reading the dtype of attribute {name}")?;
+    let (class, size) = (dtype::class(&stored), dtype::size(&stored));
+    if points(&id, name)? != 1 || size > 8 {
+        return Ok(None);
+    }
+    let unsigned = dtype::call_sign(&stored) == H5T_SGN_NONE;
+    let memory = match (class, unsigned) {
+        (H5T_FLOAT, _) => DType::F64,
+        (H5T_INTEGER, true) => DType::U64,
+        (H5T_INTEGER, false) => DType::I64,
+        _ => return Ok(None),
+    };
+    let memory_type = dtype::build(memory, ByteOrder::NATIVE)?;
+    let mut bits = 0u64;
+    call!(Corrupt, H5Aread(id.0, memory_type.0, (&raw mut bits).cast()), "reading attribute {name}")?;
+    Ok(Some(match memory {
+        DType::F64 => Fill::Float(f64::from_bits(bits)),
+        DType::I64 if (bits as i64) < 0 => Fill::Int(bits as i64),
+        _ => Fill::Uint(bits),
+    }))
+}
+
+fn points(attribute: &Id, name: &str) -> Result<i64> {
+    // A forged extent shows as a storage size beyond all bounds before anything is read.
+    let stored = hdf5_metno::sync::sync(|| {
+        #[expect(unsafe_code, reason = "the identifier is an open attribute")]
+        unsafe {
+            H5Aget_storage_size(attribute.0)
+        }
+    });
+    if stored > MAX_BYTES as u64 {
+        return refuse!(Corrupt, "attribute {name} claims {stored} bytes; at most {MAX_BYTES} are read");
+    }
+    let space = open!(Corrupt, H5Aget_space(attribute.0), "reading the shape of attribute {name}")?;
+    call!(Corrupt, H5Sget_simple_extent_npoints(space.0), "reading the shape of attribute {name}")
+}
+
+fn write(object: &Id, name: &str, stored: &Id, bytes: &[u8]) -> Result<()> {
+    let c = c_name(name)?;
+    let space = open!(Io, H5Screate(H5S_class_t::H5S_SCALAR), "writing attribute {name}")?;
+    let id = open!(
+        Io,
+        H5Acreate2(object.0, c.as_ptr(), stored.0, space.0, H5P_DEFAULT, H5P_DEFAULT),
+        "creating attribute {name}"
+    )?;
+    call!(Io, H5Awrite(id.0, stored.0, bytes.as_ptr().cast()), "writing attribute {name}").map(drop)
+}
+
+/// Writes a fixed-length UTF-8 string.
+pub(in super::super) fn write_text(object: &Id, name: &str, text: &str) -> Result<()> {
+    // An empty string is one NUL: strings of no length do not exist.
+    let bytes = if text.is_empty() { &[0][..] } else { text.as_bytes() };
+    write(object, name, &dtype::text(bytes.len())?, bytes)
+}
+
+/// Writes one number of `dtype`, whose native bytes are `bytes`.
+pub(in super::super) fn write_number(object: &Id, name: &str, of: DType, bytes: &[u8]) -> Result<()> {
+    if bytes.len() != of.size() {
+        return refuse!(Usage, "attribute {name}: {} bytes are not one {of}", bytes.len());
+    }
+    write(object, name, &dtype::build(of, ByteOrder::NATIVE)?, bytes)
+}

@@ -1,0 +1,146 @@
+//! Files and what lies in them.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::fs::File;
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::ptr;
+
+use hdf5_metno_sys::h5::{H5_index_t, H5_iter_order_t};
+use hdf5_metno_sys::h5f::{
+    H5F_ACC_RDONLY, H5F_ACC_RDWR, H5F_ACC_TRUNC, H5F_LIBVER_LATEST, H5F_libver_t, H5F_scope_t, H5Fclose, H5Fcreate,
+    H5Fflush, H5Fget_vfd_handle, H5Fis_accessible, H5Fopen,
+};
+use hdf5_metno_sys::h5i::{H5Iget_file_id, hid_t};
+use hdf5_metno_sys::h5l::{H5Ldelete, H5Lexists};
+use hdf5_metno_sys::h5o::{H5O_INFO_BASIC, H5O_info2_t, H5O_type_t, H5Ovisit3};
+use hdf5_metno_sys::h5p::{
+    H5P_CLS_FILE_ACCESS, H5P_DEFAULT, H5Pcreate, H5Pset_fapl_stdio, H5Pset_file_locking, H5Pset_libver_bounds,
+};
+
+use super::{Id, c_name, call, open};
+use crate::error::{Error, ErrorKind, Result, refuse};
+
+fn c_path(path: &Path) -> Result<CString> {
+    match CString::new(path.as_os_str().as_bytes()) {
+        Ok(path) => Ok(path),
+        Err(_) => refuse!(Usage, "the path {} holds a NUL character", path.display()),
+    }
+}
+
+/// How files are opened: at most the file format of HDF5 1.10 is written, so that programs with libhdf5 1.10 read it, and
+/// a file system that knows no locks is no error.
+fn access(high: H5F_libver_t) -> Result<Id> {
+    let list = open!(Io, H5Pcreate(*H5P_CLS_FILE_ACCESS), "preparing to open an HDF5 file")?;
+    call!(Io, H5Pset_libver_bounds(list.0, H5F_libver_t::H5F_LIBVER_EARLIEST, high), "bounding the file format")?;
+    call!(Io, H5Pset_file_locking(list.0, 1, 1), "setting file locks")?;
+    Ok(list)
+}
+
+/// As [`access`], for writing. The driver is C's buffered one, since the default driver resolves the links in a file's name
+/// and so cannot open a file that has no name yet.
+fn access_to_write(high: H5F_libver_t) -> Result<Id> {
+    let list = access(high)?;
+    call!(Io, H5Pset_fapl_stdio(list.0), "choosing how the file is written")?;
+    // Nobody else can open a file without a name, and a lock would live on in any process started meanwhile.
+    call!(Io, H5Pset_file_locking(list.0, 0, 1), "setting file locks")?;
+    Ok(list)
+}
+
+/// Whether the file at `path` is HDF5.
+pub(in super::super) fn is_hdf5(path: &Path) -> Result<bool> {
+    let name = c_path(path)?;
+    let answer = call!(Io, H5Fis_accessible(name.as_ptr(), H5P_DEFAULT), "looking at {}", path.display());
+    Ok(matches!(answer, Ok(1..)))
+}
+
+/// Opens an existing file to read.
+pub(in super::super) fn open(path: &Path) -> Result<Id> {
+    let (name, access) = (c_path(path)?, access(H5F_LIBVER_LATEST)?);
+    open!(Corrupt, H5Fopen(name.as_ptr(), H5F_ACC_RDONLY, access.0), "opening it as HDF5")
+}
+
+/// Opens an existing file to add to. Files in a newer format than 1.10's stay in theirs.
+pub(in super::super) fn open_to_write(path: &Path) -> Result<Id> {
+    let name = c_path(path)?;
+    let old = access_to_write(H5F_libver_t::H5F_LIBVER_V110)?;
+    open!(Corrupt, H5Fopen(name.as_ptr(), H5F_ACC_RDWR, old.0), "opening it as HDF5").or_else(|_| {
+        let latest = access_to_write(H5F_LIBVER_LATEST)?;
+        open!(Corrupt, H5Fopen(name.as_ptr(), H5F_ACC_RDWR, latest.0), "opening it as HDF5")
+    })
+}
+
+/// Makes an empty HDF5 file of whatever lies at `path`.
+pub(in super::super) fn create(path: &Path) -> Result<Id> {
+    let (name, access) = (c_path(path)?, access_to_write(H5F_libver_t::H5F_LIBVER_V110)?);
+    open!(Io, H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, H5P_DEFAULT, access.0), "creating an HDF5 file")
+}
+
+/// Writes everything out and closes the file. All other identifiers of it must have been dropped.
+pub(in super::super) fn close(file: Id) -> Result<()> {
+    call!(Io, H5Fflush(file.0, H5F_scope_t::H5F_SCOPE_LOCAL), "writing out the HDF5 file")?;
+    let id = file.0;
+    std::mem::forget(file);
+    call!(Io, H5Fclose(id), "closing the HDF5 file").map(drop)
+}
+
+/// The file that `object` lies in (through an external link, not the file it was looked for in).
+pub(in super::super) fn of(object: &Id) -> Result<Id> {
+    open!(Io, H5Iget_file_id(object.0), "asking for the file of a dataset")
+}
+
+/// The operating system's own file behind `file`, for positioned reads without the library.
+pub(in super::super) fn descriptor(file: &Id) -> Result<File> {
+    let mut handle: *mut c_void = ptr::null_mut();
+    call!(Io, H5Fget_vfd_handle(file.0, H5P_DEFAULT, &raw mut handle), "asking for the file's descriptor")?;
+    if handle.is_null() {
+        return refuse!(Io, "libhdf5 gives no descriptor for the file");
+    }
+    #[expect(
+        unsafe_code,
+        reason = "the default driver hands out a pointer to its open descriptor, alive as long as `file`"
+    )]
+    let borrowed = unsafe { BorrowedFd::borrow_raw(*handle.cast::<c_int>()) };
+    let owned = borrowed.try_clone_to_owned().map_err(|e| Error::io("duplicating the file's descriptor", e))?;
+    Ok(File::from(owned))
+}
+
+/// The absolute paths of all datasets, each once. Soft and external links are not followed.
+pub(in super::super) fn datasets(file: &Id) -> Result<Vec<String>> {
+    extern "C" fn visit(_: hid_t, name: *const c_char, info: *const H5O_info2_t, names: *mut c_void) -> c_int {
+        #[expect(unsafe_code, reason = "the library passes a C string, a filled struct and the pointer given below")]
+        let (name, kind, names) = unsafe { (CStr::from_ptr(name), (*info).type_, &mut *names.cast::<Vec<String>>()) };
+        if kind == H5O_type_t::H5O_TYPE_DATASET {
+            names.push(format!("/{}", name.to_string_lossy()));
+        }
+        0
+    }
+    let mut names: Vec<String> = Vec::new();
+    let to = (&raw mut names).cast::<c_void>();
+    let (by, order) = (H5_index_t::H5_INDEX_NAME, H5_iter_order_t::H5_ITER_INC);
+    call!(Corrupt, H5Ovisit3(file.0, by, order, Some(visit), to, H5O_INFO_BASIC), "listing the datasets")?;
+    Ok(names)
+}
+
+/// Whether something is called `path` (absolute), each group on the way included.
+pub(in super::super) fn exists(file: &Id, path: &str) -> Result<bool> {
+    for (end, _) in path.match_indices('/').skip(1).chain([(path.len(), "")]) {
+        let part = c_name(&path[..end])?;
+        if call!(Corrupt, H5Lexists(file.0, part.as_ptr(), H5P_DEFAULT), "looking for {}", &path[..end])? == 0 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Takes the name `path` away.
+pub(in super::super) fn unlink(file: &Id, path: &str) -> Result<()> {
+    let name = c_name(path)?;
+    call!(Io, H5Ldelete(file.0, name.as_ptr(), H5P_DEFAULT), "removing {path}").map(drop)
+}
+
+/// The kind of error for a file that libhdf5 does not take.
+pub(in super::super) fn not_hdf5(path: &Path) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("{} is not an HDF5 file", path.display()))
+}

@@ -1,0 +1,564 @@
+//! A dataset as a source of parts.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::attribute::RECIPE;
+use super::filter::{Filters, Scratch, room};
+use super::grid::{Grid, boxes};
+use super::list::{Described, absolute, describe, named, only, open_file};
+use super::raw::dataset::{Creation, FilterInfo, Layout};
+use super::raw::{self, Id, chunk};
+use crate::array::{Buf, ByteOrder, Span, Spec, index_of, total};
+use crate::error::{Error, Result, refuse};
+use crate::pipeline::{Grain, Source, Work};
+use crate::transform::Fill;
+
+/// Bytes of decoded chunks that a worker keeps; at least two chunks are kept.
+const CACHE_BYTES: u64 = 8 << 20;
+
+/// Chunks that a worker keeps at most: they are searched one by one.
+const CACHE_CHUNKS: u64 = 64;
+
+/// Runs gathered before chunks are visited; bounds the list where runs are single elements.
+const BATCH: usize = 1 << 15;
+
+/// Chunks whose places are kept in memory, 32 bytes each; files with more are read through the library.
+const MAX_CHUNKS: usize = 1 << 22;
+
+/// Unfiltered runs of at least so many bytes are read straight to their place.
+const DIRECT_BYTES: u64 = 64 << 10;
+
+/// Spans closer than this are read in one go, up to [`JOINED_BYTES`].
+const GAP_BYTES: u64 = 8 << 10;
+const JOINED_BYTES: u64 = 1 << 20;
+
+/// How elements are got at.
+#[derive(Debug)]
+enum Access {
+    /// One after the other from a byte of the file on.
+    Contiguous { address: u64 },
+    /// Nothing was ever written.
+    Unwritten,
+    /// Chunks whose filters we run ourselves.
+    Chunks { grid: Grid, filters: Filters, table: Vec<chunk::Stored> },
+    /// By the library, one call at a time.
+    Library { memory: Id },
+}
+
+/// A dataset of an HDF5 file (or a variable of a NetCDF-4 file), readable in parts by several threads.
+#[derive(Debug)]
+pub struct Dataset {
+    name: String,
+    spec: Spec,
+    order: ByteOrder,
+    access: Access,
+    /// The shape of the chunks, of whatever filters.
+    chunk: Option<Vec<u64>>,
+    fill: Vec<u8>,
+    layout: String,
+    stored_bytes: u64,
+    file: File,
+    key: usize,
+    // Last, so that it is closed last.
+    dataset: Id,
+}
+
+/// What one worker keeps of one dataset.
+#[derive(Default)]
+struct Kept {
+    scratch: Scratch,
+    raw: Vec<u8>,
+    runs: Vec<Placed>,
+    chunks: Vec<Decoded>,
+    clock: u64,
+}
+
+struct Decoded {
+    number: u64,
+    used: u64,
+    bytes: Vec<u8>,
+}
+
+/// A run of one chunk and the element of the output that it begins at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Placed {
+    chunk: u64,
+    to: u64,
+    from: u64,
+    len: u64,
+}
+
+impl Dataset {
+    /// Opens dataset `name` of the file at `path`; without a name the only compacted dataset, else the only one of numbers.
+    ///
+    /// # Errors
+    /// `Usage` where the name does not exist or none is given and several could be meant (the message lists them);
+    /// `Unsupported` for dtypes other than numbers and booleans, and for filters that are not at hand; `Corrupt` for
+    /// damaged files; `Io` as the operating system says.
+    pub fn open(path: &Path, name: Option<&str>) -> Result<Self> {
+        let file = open_file(path)?;
+        let at = |e: Error| e.at(path.display());
+        let name = match name {
+            Some(name) => absolute(name)?,
+            None => only(&file, path)?,
+        };
+        if !raw::file::exists(&file, &name).map_err(at)? {
+            return refuse!(Usage, "{} holds no dataset {name}{}", path.display(), named(&file));
+        }
+        let dataset = raw::dataset::open(&file, &name).map_err(at)?;
+        Self::new(dataset, name.clone()).map_err(|e| e.at(format!("{}:{name}", path.display())))
+    }
+
+    fn new(dataset: Id, name: String) -> Result<Self> {
+        let Described { spec, order, plain } = describe(&dataset, &name)?;
+        let stored = raw::dtype::of_dataset(&dataset)?;
+        let memory = raw::dtype::in_memory(&stored, spec.dtype())?;
+        let size = spec.dtype().size();
+        let creation = raw::dataset::creation(&dataset, spec.shape().len(), &memory, size)?;
+        let layout = layout_of(&creation);
+        let file = raw::file::descriptor(&raw::file::of(&dataset)?)?;
+        let length = file.metadata().map_err(|e| Error::io("asking for the file's length", e))?.len();
+        let access = access(&dataset, &spec, plain, &creation, length)?;
+        if let Some(Access::Chunks { grid, table, .. }) = &access
+            && raw::attribute::exists(&dataset, RECIPE)?
+        {
+            // HDF5 takes a chunk that its index has lost for one that was never written; we write every chunk.
+            let all = grid.counts().iter().product::<u64>();
+            if table.len() as u64 != all {
+                return refuse!(
+                    Corrupt,
+                    "{} of its {all} chunks are missing: the file is damaged",
+                    all - table.len() as u64
+                );
+            }
+        }
+        let access = match access {
+            Some(access) => access,
+            None => {
+                check_filters(&creation.filters)?;
+                Access::Library { memory }
+            }
+        };
+        static KEYS: AtomicUsize = AtomicUsize::new(0);
+        let key = KEYS.fetch_add(1, Ordering::Relaxed);
+        let stored_bytes = raw::dataset::storage_size(&dataset);
+        // As it would lie in the file, so that one swap of bytes serves written and unwritten elements.
+        let mut fill = creation.fill;
+        order.to_native(spec.dtype(), &mut fill);
+        let chunk = match creation.layout {
+            Layout::Chunked(shape) => Some(shape),
+            _ => None,
+        };
+        Ok(Self { name, spec, order, access, chunk, fill, layout, stored_bytes, file, key, dataset })
+    }
+
+    /// The absolute name within the file.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The byte order in the file (the machine's own where elements are single bytes or converted while reading).
+    pub fn byte_order(&self) -> ByteOrder {
+        self.order
+    }
+
+    /// Layout and filters in words: `"chunks (50, 10011): shuffle, zstd(3), fletcher32"`.
+    pub fn layout(&self) -> &str {
+        &self.layout
+    }
+
+    /// Bytes that the elements take in the file, after compression.
+    pub fn stored_bytes(&self) -> u64 {
+        self.stored_bytes
+    }
+
+    /// The fill value that `_FillValue` (or `missing_value`) gives, where it is one number that the dtype can hold. NaN is
+    /// none: it needs no telling.
+    pub fn fill(&self) -> Result<Option<Fill>> {
+        for name in ["_FillValue", "missing_value"] {
+            let fill = raw::attribute::number(&self.dataset, name)?;
+            if let Some(fill) = fill
+                && !matches!(fill, Fill::Float(x) if x.is_nan())
+                && fill.bits(self.spec.dtype().part()).is_ok()
+            {
+                return Ok(Some(fill));
+            }
+        }
+        Ok(None)
+    }
+
+    /// CF's `scale_factor` and `add_offset`, if either is there.
+    pub fn cf(&self) -> Result<Option<(f64, f64)>> {
+        let number = |name| {
+            Ok(raw::attribute::number(&self.dataset, name)?.map(|n| match n {
+                Fill::Uint(n) => n as f64,
+                Fill::Int(n) => n as f64,
+                Fill::Float(x) => x,
+            }))
+        };
+        let (scale, offset): (Option<f64>, Option<f64>) = (number("scale_factor")?, number("add_offset")?);
+        let pair = (scale.unwrap_or(1.0), offset.unwrap_or(0.0));
+        Ok((scale.or(offset).is_some() && pair.0.is_finite() && pair.1.is_finite()).then_some(pair))
+    }
+
+    /// The record of how this dataset was made, JSON, if it is one of ours.
+    pub fn record(&self) -> Result<Option<String>> {
+        raw::attribute::text(&self.dataset, RECIPE)
+    }
+
+    fn chunked(
+        &self,
+        (grid, filters, table): (&Grid, &Filters, &[chunk::Stored]),
+        spans: &[Span],
+        out: &mut [u8],
+        kept: &mut Kept,
+    ) -> Result<()> {
+        let mut to = 0;
+        kept.runs.clear();
+        for span in spans {
+            let mut at = span.start;
+            while at < span.end() {
+                let run = grid.run(at);
+                let len = run.len.min(span.end() - at);
+                kept.runs.push(Placed { chunk: run.chunk, to, from: run.from, len });
+                (at, to) = (at + len, to + len);
+                if kept.runs.len() == BATCH {
+                    self.visit((grid, filters, table), out, kept)?;
+                }
+            }
+        }
+        self.visit((grid, filters, table), out, kept)
+    }
+
+    /// Serves the gathered runs chunk by chunk, so that each chunk is decoded once however runs alternate between chunks.
+    fn visit(
+        &self,
+        (grid, filters, table): (&Grid, &Filters, &[chunk::Stored]),
+        out: &mut [u8],
+        kept: &mut Kept,
+    ) -> Result<()> {
+        let mut runs = std::mem::take(&mut kept.runs);
+        if !runs.is_sorted() {
+            runs.sort_unstable();
+        }
+        let elements = grid.elements();
+        let size = self.spec.dtype().size();
+        let chunk_bytes = elements * size as u64;
+        for group in runs.chunk_by(|a, b| a.chunk == b.chunk) {
+            let number = group[0].chunk;
+            let Ok(found) = table.binary_search_by_key(&number, |s| s.number) else {
+                for run in group {
+                    fill(&self.fill, place(out, run.to, run.len, size));
+                }
+                continue;
+            };
+            let stored = &table[found];
+            let failed = |e: Error| e.at(format!("chunk {number}"));
+            filters.check(stored.skipped, stored.bytes, chunk_bytes).map_err(failed)?;
+            if filters.is_idle(stored.skipped)
+                && (chunk_bytes > CACHE_BYTES || group.iter().all(|r| r.len * size as u64 >= DIRECT_BYTES))
+            {
+                for run in group {
+                    self.pread(stored.address + run.from * size as u64, place(out, run.to, run.len, size))?;
+                }
+                continue;
+            }
+            if let [run] = group
+                && run.len == elements
+            {
+                let raw = room(&mut kept.raw, stored.bytes as usize)?;
+                self.pread(stored.address, raw)?;
+                let target = place(out, run.to, run.len, size);
+                filters.decode(stored.skipped, raw, target, &mut kept.scratch).map_err(failed)?;
+                continue;
+            }
+            let decoded = self.decoded(filters, stored, chunk_bytes, kept).map_err(failed)?;
+            for run in group {
+                let from = run.from as usize * size;
+                place(out, run.to, run.len, size).copy_from_slice(&decoded[from..from + run.len as usize * size]);
+            }
+        }
+        runs.clear();
+        kept.runs = runs;
+        Ok(())
+    }
+
+    /// The decoded bytes of a chunk, kept for the next read.
+    fn decoded<'k>(
+        &self,
+        filters: &Filters,
+        stored: &chunk::Stored,
+        bytes: u64,
+        kept: &'k mut Kept,
+    ) -> Result<&'k [u8]> {
+        kept.clock += 1;
+        let place = match kept.chunks.iter().position(|c| c.number == stored.number) {
+            Some(place) => place,
+            None => {
+                let raw = room(&mut kept.raw, stored.bytes as usize)?;
+                self.pread(stored.address, raw)?;
+                let most = (CACHE_BYTES / bytes.max(1)).clamp(1, CACHE_CHUNKS) as usize;
+                let mut buffer = Vec::new();
+                if kept.chunks.len() >= most
+                    && let Some(oldest) = (0..kept.chunks.len()).min_by_key(|i| kept.chunks[*i].used)
+                {
+                    buffer = kept.chunks.swap_remove(oldest).bytes;
+                }
+                let target = room(&mut buffer, bytes as usize)?;
+                filters.decode(stored.skipped, raw, target, &mut kept.scratch)?;
+                kept.chunks.push(Decoded { number: stored.number, used: 0, bytes: buffer });
+                kept.chunks.len() - 1
+            }
+        };
+        kept.chunks[place].used = kept.clock;
+        Ok(&kept.chunks[place].bytes)
+    }
+
+    fn contiguous(&self, address: u64, spans: &[Span], out: &mut [u8], kept: &mut Kept) -> Result<()> {
+        let size = self.spec.dtype().size() as u64;
+        let mut spans = spans;
+        let mut out = out;
+        while let Some(first) = spans.first() {
+            // As many spans as lie close together, ascending.
+            let mut count = 1;
+            let mut end = first.end();
+            while let Some(next) = spans.get(count)
+                && next.start >= end
+                && (next.start - end) * size <= GAP_BYTES
+                && (next.end() - first.start) * size <= JOINED_BYTES
+            {
+                (count, end) = (count + 1, next.end());
+            }
+            let (group, rest) = spans.split_at(count);
+            let (target, later) = out.split_at_mut((total(group) * size) as usize);
+            if let [span] = group {
+                self.pread(address + span.start * size, target)?;
+            } else {
+                let raw = room(&mut kept.raw, ((end - first.start) * size) as usize)?;
+                self.pread(address + first.start * size, raw)?;
+                let mut to = 0;
+                for span in group {
+                    let (from, len) = (((span.start - first.start) * size) as usize, (span.len * size) as usize);
+                    target[to..to + len].copy_from_slice(&raw[from..from + len]);
+                    to += len;
+                }
+            }
+            (spans, out) = (rest, later);
+        }
+        Ok(())
+    }
+
+    fn pread(&self, at: u64, to: &mut [u8]) -> Result<()> {
+        let len = to.len();
+        self.file
+            .read_exact_at(to, at)
+            .map_err(|e| Error::io(format!("reading {len} bytes at {at} of {}", self.name), e))
+    }
+}
+
+impl Source for Dataset {
+    fn spec(&self) -> &Spec {
+        &self.spec
+    }
+
+    fn read(&self, spans: &[Span], out: &mut Buf, work: &mut Work) -> Result<()> {
+        let dtype = self.spec.dtype();
+        for span in spans {
+            if span.start.checked_add(span.len).is_none_or(|end| end > self.spec.count()) {
+                return refuse!(
+                    Usage,
+                    "{} elements from {} on are outside an array of {}",
+                    span.len,
+                    span.start,
+                    self.spec
+                );
+            }
+        }
+        out.reset(dtype, total(spans))?;
+        let Some(kept) = work.slot::<Kept>(self.key) else {
+            return refuse!(Usage, "a worker's state is of another kind");
+        };
+        let bytes = out.bytes_mut();
+        match &self.access {
+            Access::Unwritten => fill(&self.fill, bytes),
+            Access::Contiguous { address } => self.contiguous(*address, spans, bytes, kept)?,
+            Access::Chunks { grid, filters, table } => {
+                let result = self.chunked((grid, filters, table), spans, bytes, kept);
+                result.map_err(|e| e.at(&self.name))?;
+            }
+            Access::Library { memory } => {
+                return by_library(&self.dataset, memory, &self.spec, spans, bytes).map_err(|e| e.at(&self.name));
+            }
+        }
+        self.order.to_native(dtype, bytes);
+        Ok(())
+    }
+
+    fn grain(&self) -> Option<Grain> {
+        match &self.access {
+            Access::Chunks { grid, .. } => grid.grain(self.spec.dtype()),
+            _ => None,
+        }
+    }
+
+    fn overhead(&self) -> u64 {
+        let chunk = self.chunk.as_ref().map_or(0, |c| c.iter().product::<u64>() * self.spec.dtype().size() as u64);
+        match &self.access {
+            // The raw chunk and one for filters to work in, and those kept decoded.
+            Access::Chunks { .. } => 2 * chunk + chunk.max(CACHE_BYTES),
+            _ => chunk,
+        }
+    }
+
+    fn pieces(&self) -> u64 {
+        let (Some(chunk), shape) = (&self.chunk, self.spec.shape()) else { return 0 };
+        if chunk.len() != shape.len() || chunk.contains(&0) || self.spec.count() == 0 {
+            return 0;
+        }
+        let all = shape.iter().zip(chunk).map(|(d, c)| d.div_ceil(*c)).product();
+        let size = self.spec.dtype().size() as u64;
+        match &self.access {
+            // Chunks side by side across the last axes: C order meets each again in every row, unless all of a row are kept.
+            Access::Chunks { .. } => {
+                let axis = chunk.iter().position(|c| *c > 1).unwrap_or(0);
+                let beside: u64 =
+                    shape[axis + 1..].iter().zip(&chunk[axis + 1..]).map(|(d, c)| d.div_ceil(*c)).product();
+                let slab = chunk[axis].saturating_mul(shape[axis + 1..].iter().product()).saturating_mul(size);
+                if beside > 1 && slab > CACHE_BYTES { all } else { 0 }
+            }
+            Access::Library { .. } => all,
+            _ => 0,
+        }
+    }
+
+    fn piece(&self, i: u64, spans: &mut Vec<Span>) {
+        let (Some(chunk), shape) = (&self.chunk, self.spec.shape()) else { return };
+        let counts: Vec<u64> = shape.iter().zip(chunk).map(|(d, c)| d.div_ceil(*c)).collect();
+        let first: Vec<u64> = index_of(&counts, i).iter().zip(chunk).map(|(n, c)| n * c).collect();
+        let extent: Vec<u64> = first.iter().zip(shape.iter().zip(chunk)).map(|(f, (d, c))| (d - f).min(*c)).collect();
+        let Some((row, outer)) = extent.split_last() else { return };
+        for at in 0..outer.iter().product() {
+            let start = index_of(outer, at)
+                .iter()
+                .chain([&0])
+                .zip(first.iter().zip(shape))
+                .fold(0, |n, (i, (f, d))| n * d + f + i);
+            Span::push(spans, Span::new(start, *row));
+        }
+    }
+}
+
+/// How to read it without the library, where that is possible.
+fn access(dataset: &Id, spec: &Spec, plain: bool, creation: &Creation, length: u64) -> Result<Option<Access>> {
+    if !plain {
+        return Ok(None);
+    }
+    match &creation.layout {
+        Layout::Contiguous(None) => Ok(Some(Access::Unwritten)),
+        Layout::Contiguous(Some(address)) => {
+            if address.checked_add(spec.bytes()).is_none_or(|end| end > length) {
+                return refuse!(
+                    Corrupt,
+                    "{} bytes of elements from byte {address} on do not fit the file's {length} bytes: it is cut short",
+                    spec.bytes()
+                );
+            }
+            Ok(Some(Access::Contiguous { address: *address }))
+        }
+        Layout::Chunked(shape) if !creation.bare_edges => {
+            let Some(filters) = Filters::of(&creation.filters) else { return Ok(None) };
+            let grid = Grid::new(spec.shape(), shape)?;
+            // Entries that a file of this length can hold: a stored chunk is at least a byte.
+            let most = MAX_CHUNKS.min(usize::try_from(length).unwrap_or(usize::MAX));
+            let Some(table) = chunk::table(dataset, shape, grid.counts(), most)? else { return Ok(None) };
+            for stored in &table {
+                if stored.address.checked_add(stored.bytes).is_none_or(|end| end > length) {
+                    return refuse!(
+                        Corrupt,
+                        "chunk {} ({} bytes at {}) does not fit the file's {length} bytes: it is cut short",
+                        stored.number,
+                        stored.bytes,
+                        stored.address
+                    );
+                }
+            }
+            Ok(Some(Access::Chunks { grid, filters, table }))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn check_filters(filters: &[FilterInfo]) -> Result<()> {
+    for f in filters {
+        if !raw::dataset::is_available(f.id) {
+            return refuse!(
+                Unsupported,
+                "it is stored through filter {} ({}), which is not at hand; set HDF5_PLUGIN_PATH to the folder that holds its \
+                 plugin (after `pip install hdf5plugin`: the folder that `python -c 'import hdf5plugin; \
+                 print(hdf5plugin.PLUGIN_PATH)'` prints)",
+                f.id,
+                if f.name.is_empty() { "without a name" } else { &f.name }
+            );
+        }
+    }
+    Ok(())
+}
+
+fn by_library(dataset: &Id, memory: &Id, spec: &Spec, spans: &[Span], out: &mut [u8]) -> Result<()> {
+    let size = spec.dtype().size();
+    if spec.shape().is_empty() {
+        // Each span of a 0-d array is its one element or nothing.
+        for element in out.chunks_exact_mut(size) {
+            raw::dataset::read_box(dataset, memory, &[], &[], element)?;
+        }
+        return Ok(());
+    }
+    let mut to = 0;
+    for span in spans {
+        boxes(spec.shape(), *span, |start, count| {
+            let len = count.iter().product::<u64>() as usize * size;
+            let target = &mut out[to..to + len];
+            to += len;
+            raw::dataset::read_box(dataset, memory, start, count, target)
+        })?;
+    }
+    Ok(())
+}
+
+fn place(out: &mut [u8], to: u64, len: u64, size: usize) -> &mut [u8] {
+    &mut out[to as usize * size..(to + len) as usize * size]
+}
+
+fn fill(element: &[u8], out: &mut [u8]) {
+    for to in out.chunks_exact_mut(element.len()) {
+        to.copy_from_slice(element);
+    }
+}
+
+fn layout_of(creation: &Creation) -> String {
+    let kind = match &creation.layout {
+        Layout::Compact => "compact".to_owned(),
+        Layout::Contiguous(_) => "contiguous".to_owned(),
+        Layout::External => "external files".to_owned(),
+        Layout::Virtual => "virtual".to_owned(),
+        Layout::Chunked(shape) => {
+            let sides: Vec<String> = shape.iter().map(u64::to_string).collect();
+            format!("chunks ({})", sides.join(", "))
+        }
+    };
+    let filters: Vec<String> = creation
+        .filters
+        .iter()
+        .map(|f| match (f.id, f.parameters.first()) {
+            (super::filter::ZSTD, Some(level)) => format!("zstd({level})"),
+            (super::filter::DEFLATE, Some(level)) => format!("deflate({level})"),
+            (super::filter::LZ4, _) => "lz4".to_owned(),
+            (id, _) if f.name.is_empty() => format!("filter {id}"),
+            _ => f.name.split_whitespace().next().unwrap_or_default().trim_end_matches([';', ',']).to_owned(),
+        })
+        .collect();
+    if filters.is_empty() { kind } else { format!("{kind}: {}", filters.join(", ")) }
+}
