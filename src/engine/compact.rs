@@ -1,0 +1,288 @@
+//! A file in, a smaller file out.
+
+use std::time::Instant;
+
+use super::report::{Side, StepReport, nothing_lost, refuse_broken_bounds, refuse_if_refused, summarise};
+use super::transposed::Transposed;
+use super::{Flow, Nowhere, Phase, Report, Resources, WriteTo, fit, prefer, run, spooled};
+use crate::array::{ByteOrder, Spec};
+use crate::error::{ErrorKind, Result, refuse};
+use crate::metric::{Class, LossRecord, Value};
+use crate::pipeline::{Pipeline, Source, Tally};
+use crate::recipe::{Axes, FORMAT, Original, Record};
+use crate::store::{Format, NpyWriter, Opened, Place, Replace, open, same_file};
+use crate::transform::{Ask, Fill, Step};
+
+/// Where a run writes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A file, and the array inside where it can hold several.
+    Place(Place),
+    /// Nowhere: sizes and errors are found all the same.
+    DryRun,
+}
+
+/// How an array is compacted.
+#[derive(Debug, Clone, Default)]
+pub struct CompactOptions<'a> {
+    /// The steps in the order in which they run. None at all converts between containers.
+    pub asks: Vec<Ask>,
+    /// The fill value, where the input declares none or another one.
+    pub fill: Option<Fill>,
+    /// Whether an output of the same name may be replaced.
+    pub replace: Replace,
+    /// Put the record beside a `.npy` output instead of into its header.
+    pub sidecar: bool,
+    /// Have the output on disk before it gets its name, even where it replaces nothing.
+    pub sync: bool,
+    /// The codec of HDF5 output, and its level.
+    #[cfg(feature = "hdf5")]
+    pub hdf5: crate::store::hdf5::Options,
+    /// Threads, memory, progress.
+    pub resources: Resources<'a>,
+}
+
+/// Compacts the array at `input` into `target` and reports what that lost, measured on every element.
+///
+/// The output appears whole or not at all. Data that the steps cannot carry are an error of kind
+/// [`ErrorKind::Refused`] that counts them and names the first one, the worst one and the remedy.
+pub fn compact(input: &Place, target: &Target, options: &CompactOptions<'_>) -> Result<Report> {
+    let start = Instant::now();
+    let mut opened = open(input)?;
+    let packed_already = opened.record()?;
+    if let Some(record) = &packed_already {
+        if !options.asks.is_empty() {
+            return refuse!(
+                Usage,
+                "{input} is compacted already ({}); restore it first, or give no step to convert it to another container",
+                record.steps.iter().map(Step::name).collect::<Vec<_>>().join(", ")
+            );
+        }
+        if let Some(sum) = record.crc32 {
+            opened.expect(sum);
+        }
+    }
+    let mut options = options.clone();
+    if let Target::Place(place) = target {
+        options.replace = never_the_input(input, place, options.replace)?;
+    }
+    let run = Compaction { opened: &opened, options: &options };
+    let report = match packed_already {
+        Some(record) => run.convert(record, target, start),
+        None => run.compact(target, start),
+    };
+    report.map_err(|e| if e.kind() == ErrorKind::Refused { e.at(input) } else { e })
+}
+
+/// Inputs are never touched, not even with leave to replace. Adding a dataset to the HDF5 file that is read leaves what is
+/// read as it is, so that alone is possible, and then `Replace::Never` holds whatever was asked for.
+pub(super) fn never_the_input(input: &Place, output: &Place, asked: Replace) -> Result<Replace> {
+    if !same_file(input, output) {
+        return Ok(asked);
+    }
+    if output.member.is_none() {
+        return refuse!(Usage, "{output} is the input itself; choose another name for the output with -o");
+    }
+    Ok(Replace::Never)
+}
+
+pub(super) struct Compaction<'a> {
+    opened: &'a Opened,
+    pub(super) options: &'a CompactOptions<'a>,
+}
+
+impl Compaction<'_> {
+    fn compact(&self, target: &Target, start: Instant) -> Result<Report> {
+        let opened = self.opened;
+        let fill = match self.options.fill {
+            Some(fill) => Some(fill),
+            None => opened.fill()?,
+        };
+        let mut asks = self.options.asks.clone();
+        for ask in &mut asks {
+            ask.offer_fill(fill);
+        }
+        let to_npy = format_of(target)? == Format::Npy;
+        // Steps on single elements do not care about the order of the axes, and `.npy` can say that it is reversed.
+        let reversed = opened.is_fortran() && to_npy && asks.iter().all(Ask::is_elementwise);
+        let resources = &self.options.resources;
+        let spool = spooled::by_pieces(opened, resources)?;
+        let stored: &dyn Source = spool.as_ref().map_or(opened, |s| s);
+        let transposed;
+        let source: &dyn Source = if opened.is_fortran() && !reversed {
+            transposed = Transposed::new(stored, resources.share())?;
+            &transposed
+        } else {
+            stored
+        };
+        let steps = fit::settle(source, &asks, resources)?;
+        let mut pipeline = Pipeline::bind(source.spec(), &steps)?;
+        if reversed {
+            pipeline = pipeline.reversed();
+        }
+        let record = Record {
+            ndcompact: FORMAT,
+            tool: env!("CARGO_PKG_VERSION").to_owned(),
+            original: Original {
+                dtype: opened.shown().dtype(),
+                byte_order: opened.byte_order(),
+                axes: if opened.is_fortran() { Axes::F } else { Axes::C },
+                shape: opened.shown().shape().to_vec(),
+                fill,
+                cf: opened.cf()?,
+            },
+            axes: if reversed { Axes::F } else { Axes::C },
+            steps,
+            loss: None,
+            crc32: None,
+        };
+        self.pass(source, &pipeline, record, target, start)
+    }
+
+    /// Moves a compacted array to another container as it is, with its record.
+    fn convert(&self, record: Record, target: &Target, start: Instant) -> Result<Report> {
+        if record.axes == Axes::F && format_of(target)? != Format::Npy {
+            return refuse!(
+                Usage,
+                "{} holds its array in Fortran order, which HDF5 has not; restore it and compact it to HDF5",
+                self.opened.place()
+            );
+        }
+        let pipeline = Pipeline::bind(self.opened.spec(), &[])?;
+        self.pass(self.opened, &pipeline, record, target, start)
+    }
+
+    /// The one pass over the data that packs, measures and writes.
+    fn pass(
+        &self,
+        source: &dyn Source,
+        pipeline: &Pipeline,
+        mut record: Record,
+        target: &Target,
+        start: Instant,
+    ) -> Result<Report> {
+        let packing = pipeline.packing(source);
+        let unit = pipeline.unit();
+        let flow = Flow {
+            source: &packing,
+            steps: pipeline.stages().len(),
+            unit: unit.output,
+            unit_bytes: pipeline.unit_bytes(),
+            cut: pipeline.cut(),
+            prefer: prefer(source, unit.input, unit.output),
+            phase: Phase::Compacting,
+            original_bytes: pipeline.input().bytes(),
+        };
+        let resources = &self.options.resources;
+        let (steps, output) = match target {
+            Target::DryRun => (self.settle(pipeline, &run(&flow, &Nowhere, None, resources)?, &mut record)?, None),
+            Target::Place(place) if format_of(target)? == Format::Npy => {
+                let draft = draft(&record)?;
+                let reversed = record.axes == Axes::F;
+                let options = self.options;
+                let writer = NpyWriter::create(
+                    &place.path,
+                    pipeline.output(),
+                    reversed,
+                    ByteOrder::Little,
+                    Some(&draft),
+                    options.sidecar,
+                    options.replace,
+                )?;
+                let steps = self.settle(pipeline, &run(&flow, &WriteTo(&writer), None, resources)?, &mut record)?;
+                record.crc32 = Some(writer.crc32());
+                let bytes = writer.finish(Some(&record.to_json()?), options.sync)?;
+                let shown =
+                    if reversed { crate::store::reversed(pipeline.output())? } else { pipeline.output().clone() };
+                (steps, Some(side(place, Format::Npy, &shown, bytes)))
+            }
+            Target::Place(place) => self.to_hdf5(place, &flow, pipeline, &mut record)?,
+        };
+        let loss = record.loss.clone().unwrap_or_else(|| nothing_lost(pipeline.input()));
+        let (array, stored) =
+            (pipeline.input().bytes(), output.as_ref().map_or(pipeline.output().bytes(), |o: &Side| o.stored_bytes));
+        Ok(Report {
+            input: side(self.opened.place(), self.opened.format(), self.opened.shown(), self.opened.stored_bytes()),
+            output,
+            packed_bytes: pipeline.output().bytes(),
+            ratio: if array == 0 { 1.0 } else { array as f64 / stored.max(1) as f64 },
+            exact: pipeline.is_exact(),
+            steps,
+            loss,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// After a pass: refuses what must be refused, and puts the loss into the record (a conversion keeps the old one).
+    pub(super) fn settle(&self, pipeline: &Pipeline, tally: &Tally, record: &mut Record) -> Result<Vec<StepReport>> {
+        refuse_if_refused(pipeline, tally)?;
+        refuse_broken_bounds(pipeline, tally)?;
+        self.opened.verify()?;
+        let (steps, loss) = summarise(pipeline, tally);
+        record.loss.get_or_insert(loss);
+        Ok(steps)
+    }
+}
+
+/// The kind of file a target's name asks for.
+pub(super) fn format_of(target: &Target) -> Result<Format> {
+    let Target::Place(place) = target else { return Ok(Format::Npy) };
+    match Format::of_name(&place.path) {
+        Some(Format::Hdf5) if !cfg!(feature = "hdf5") => {
+            refuse!(Unsupported, "{place} is to be HDF5 and this build has none; build with the feature `hdf5`")
+        }
+        Some(Format::Npz) => {
+            refuse!(Unsupported, "{place}: .npz files are read, not written; give a name that ends in .npy or .h5")
+        }
+        Some(Format::Npy) if place.member.is_some() => {
+            refuse!(Usage, "{place}: a .npy file holds one array; give a name without \":\"")
+        }
+        Some(format) => Ok(format),
+        None => refuse!(Usage, "{place}: the kind of file is not clear; give a name that ends in .npy or .h5"),
+    }
+}
+
+pub(super) fn side(place: &Place, format: Format, spec: &Spec, stored_bytes: u64) -> Side {
+    Side {
+        place: place.to_string(),
+        format: format.name(),
+        dtype: spec.dtype(),
+        shape: spec.shape().to_vec(),
+        array_bytes: spec.bytes(),
+        stored_bytes,
+    }
+}
+
+/// The record's JSON with the longest numbers that a run may put into it: what room is kept for in a `.npy` header.
+fn draft(record: &Record) -> Result<String> {
+    // Digits without a pattern, so that deflating them saves as little as on real ones.
+    const LONG: f64 = 1.7976931348623157e-308;
+    let loss = LossRecord {
+        count: 18_273_645_546_372_819,
+        changed: 17_263_544_536_271_809,
+        nan_payload: 16_394_528_170_365_428,
+        not_finite: 15_840_293_715_629_384,
+        max_abs: LONG,
+        max_abs_at: Some(record.original.shape.iter().map(|d| d.saturating_sub(1)).collect()),
+        original: Some(Value::Complex([-5.298374650192837e-103, -8.019283746574839e-207])),
+        restored: Some(Value::Complex([-3.918273645019284e-119, -6.748392019283747e-211])),
+        rmse: 2.0394857610293847e-149,
+        mean_error: -4.6102938475601928e-151,
+        mean_error_imag: Some(-7.583920192837465e-153),
+        classes: Class::ALL.iter().zip(10_293_847_561..).map(|(c, n)| (c.name().to_owned(), n)).collect(),
+    };
+    Record { loss: Some(loss), crc32: Some(3_958_271_604), ..record.clone() }.to_json()
+}
+
+#[cfg(not(feature = "hdf5"))]
+impl Compaction<'_> {
+    fn to_hdf5(
+        &self,
+        place: &Place,
+        _: &Flow<'_>,
+        _: &Pipeline,
+        _: &mut Record,
+    ) -> Result<(Vec<StepReport>, Option<Side>)> {
+        refuse!(Unsupported, "{place}: this build has no HDF5")
+    }
+}

@@ -1,0 +1,95 @@
+//! HDF5 as the end of a run: which attributes a dataset gets so that others understand it.
+
+use super::compact::{Compaction, side};
+use super::report::{Side, StepReport};
+use super::restore::{Reader, RestoreOptions};
+use super::{Flow, WriteTo, run};
+use crate::error::Result;
+use crate::pipeline::{Pipeline, Sink};
+use crate::recipe::{CfPacking, Record};
+use crate::store::hdf5::{AttributeValue, MAX_UNIT_BYTES, Options, Writer};
+use crate::store::{Format, Place};
+use crate::transform::{Fill, Step};
+
+impl Compaction<'_> {
+    pub(super) fn to_hdf5(
+        &self,
+        place: &Place,
+        flow: &Flow<'_>,
+        pipeline: &Pipeline,
+        record: &mut Record,
+    ) -> Result<(Vec<StepReport>, Option<Side>)> {
+        let (options, output) = (self.options, pipeline.output());
+        // A unit too large for a chunk may still be cut, only not anywhere.
+        let large = flow.unit.saturating_mul(output.dtype().size() as u64) > MAX_UNIT_BYTES;
+        let unit = if large { flow.cut.map_or(1, |c| c.step) } else { flow.unit };
+        let writer =
+            Writer::create(&place.path, place.member.as_deref(), output, &options.hdf5, options.replace, unit)?;
+        let tally = run(flow, &WriteTo(&writer), writer.grain(), &options.resources)?;
+        let steps = self.settle(pipeline, &tally, record)?;
+        let place = Place { path: place.path.clone(), member: Some(writer.name().to_owned()) };
+        let bytes = writer.finish(Some(&record.to_json()?), &attributes(record), options.sync)?;
+        Ok((steps, Some(side(&place, Format::Hdf5, pipeline.output(), bytes))))
+    }
+}
+
+impl Reader {
+    pub(super) fn to_hdf5(
+        &self,
+        place: &Place,
+        flow: &Flow<'_>,
+        record: &Record,
+        options: &RestoreOptions<'_>,
+    ) -> Result<Side> {
+        let spec = flow.source.spec();
+        let layout = Options { byte_order: record.original.byte_order, ..options.hdf5 };
+        let writer = Writer::create(&place.path, place.member.as_deref(), spec, &layout, options.replace, 1)?;
+        run(flow, &WriteTo(&writer), writer.grain(), &options.resources)?;
+        self.opened().verify()?;
+        let place = Place { path: place.path.clone(), member: Some(writer.name().to_owned()) };
+        let bytes = writer.finish(None, &own_attributes(record), options.sync)?;
+        Ok(side(&place, Format::Hdf5, spec, bytes))
+    }
+}
+
+/// What the original's own file said of its numbers.
+fn own_attributes(record: &Record) -> Vec<(String, AttributeValue)> {
+    let fill = record.original.fill.map(|f| ("_FillValue".to_owned(), AttributeValue::Own(f)));
+    fill.into_iter().chain(record.original.cf.into_iter().flat_map(packing)).collect()
+}
+
+fn packing(cf: CfPacking) -> [(String, AttributeValue); 2] {
+    [
+        ("scale_factor".to_owned(), AttributeValue::F64(cf.scale_factor)),
+        ("add_offset".to_owned(), AttributeValue::F64(cf.add_offset)),
+    ]
+}
+
+/// Attributes beside the record: the achieved error, and CF's packing where the dataset holds a scale-offset's codes, so that
+/// xarray and netCDF4 decode it unaided.
+fn attributes(record: &Record) -> Vec<(String, AttributeValue)> {
+    let mut all = vec![("ndcompact_version".to_owned(), AttributeValue::Text(record.tool.clone()))];
+    if let Some(loss) = &record.loss {
+        all.push(("ndcompact_max_abs_error".to_owned(), AttributeValue::F64(loss.max_abs)));
+        all.push(("ndcompact_rmse".to_owned(), AttributeValue::F64(loss.rmse)));
+    }
+    match record.steps.last() {
+        Some(Step::ScaleOffset(step)) => {
+            // CF cannot say "infinite": a reader that decodes would show those codes as ordinary numbers.
+            let infinite = step.pos_inf_code().or(step.neg_inf_code()).is_some();
+            if let Some((scale_factor, add_offset)) = step.cf().filter(|_| !infinite) {
+                let ours = CfPacking { scale_factor, add_offset };
+                // What was packed before is packed once more.
+                all.extend(packing(record.original.cf.map_or(ours, |theirs| theirs.after(ours))));
+            }
+            // CF has two names for codes that stand for "no number here".
+            let missing = [step.nan_code(), step.fill_code()].into_iter().flatten().filter(|_| !infinite);
+            for (name, code) in ["_FillValue", "missing_value"].into_iter().zip(missing) {
+                all.push((name.to_owned(), AttributeValue::Own(Fill::Uint(code))));
+            }
+        }
+        Some(Step::BitRound(_)) | None => all.extend(own_attributes(record)),
+        _ => {}
+    }
+    all
+}

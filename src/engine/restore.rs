@@ -1,0 +1,247 @@
+//! A compacted file in, the original array out: whole, or a slice of it, to a file or into memory.
+
+use std::time::Instant;
+
+use ndarray::ArrayD;
+
+use super::compact::{format_of, never_the_input, side};
+use super::memory::Gather;
+use super::report::Side;
+use super::transposed::Transposed;
+use super::{Flow, Nowhere, Phase, Resources, Target, WriteTo, prefer, run, spooled};
+use crate::array::{Buf, Element, Slice, Spec, to_ndarray};
+use crate::error::{Result, refuse};
+use crate::pipeline::{Pipeline, Sliced, Source};
+use crate::recipe::{Axes, Record};
+use crate::store::{Format, NpyWriter, Opened, Place, Replace, open, reversed};
+
+/// How an array is restored.
+#[derive(Debug, Clone, Default)]
+pub struct RestoreOptions<'a> {
+    /// Take only this part.
+    pub slice: Option<Slice>,
+    /// Whether an output of the same name may be replaced.
+    pub replace: Replace,
+    /// Have the output on disk before it gets its name, even where it replaces nothing.
+    pub sync: bool,
+    /// The codec of HDF5 output, and its level.
+    #[cfg(feature = "hdf5")]
+    pub hdf5: crate::store::hdf5::Options,
+    /// Threads, memory, progress.
+    pub resources: Resources<'a>,
+}
+
+/// What a restore did.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Restored {
+    /// The compacted file.
+    pub input: Side,
+    /// What was written; `None` for a dry run.
+    pub output: Option<Side>,
+    /// Dtype and shape of what was restored.
+    pub shape: Vec<u64>,
+    /// Wall time in seconds.
+    pub seconds: f64,
+}
+
+/// An open array file: a compacted one, seen as the array it was made from, or an ordinary one, seen as it is.
+///
+/// ```no_run
+/// let reader = ndcompact::Reader::open("grids.compact.npy")?;
+/// let first: ndarray::ArrayD<f64> = reader.slice("0, :, ::2")?;
+/// # Ok::<(), ndcompact::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Reader {
+    opened: Opened,
+    record: Option<Record>,
+    pipeline: Pipeline,
+    shown: Spec,
+    /// The axis order in which `pipeline` gives the original.
+    axes: Axes,
+}
+
+impl Reader {
+    /// Opens the array at `place`: `file.npy`, `archive.npz:name` or `file.h5:/group/name`.
+    pub fn open(place: &str) -> Result<Self> {
+        Self::at(&Place::parse(place))
+    }
+
+    /// Opens the array at `place`.
+    pub fn at(place: &Place) -> Result<Self> {
+        let opened = open(place)?;
+        let record = opened.record()?;
+        let (pipeline, shown, axes) = match &record {
+            Some(record) => (record.pipeline()?, record.shown()?, record.axes),
+            None => {
+                let axes = if opened.is_fortran() { Axes::F } else { Axes::C };
+                (Pipeline::bind(opened.spec(), &[])?, opened.shown().clone(), axes)
+            }
+        };
+        Ok(Self { opened, record, pipeline, shown, axes })
+    }
+
+    /// Dtype and shape of the original array.
+    pub fn spec(&self) -> &Spec {
+        &self.shown
+    }
+
+    /// How the file was made; `None` for an ordinary array.
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
+    /// The steps, bound to the original array.
+    pub fn pipeline(&self) -> &Pipeline {
+        &self.pipeline
+    }
+
+    /// The file itself, and what is in it.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// The whole original array in memory. `T` must be its dtype's type.
+    pub fn read<T: Element>(&self) -> Result<ArrayD<T>> {
+        self.slice_with(&Slice::default())
+    }
+
+    /// A slice of the original array, in NumPy's syntax; only what it needs is read.
+    pub fn slice<T: Element>(&self, slice: &str) -> Result<ArrayD<T>> {
+        self.slice_with(&slice.parse()?)
+    }
+
+    /// As [`Reader::slice`], with the slice as a value (`ndarray`'s `s![…]` converts into one).
+    pub fn slice_with<T: Element>(&self, slice: &Slice) -> Result<ArrayD<T>> {
+        let (spec, buf) = self.part(slice)?;
+        to_ndarray(&spec, &buf)
+    }
+
+    /// A slice of the original array, of whatever dtype it is.
+    pub fn part(&self, slice: &Slice) -> Result<(Spec, Buf)> {
+        self.part_with(slice, &Resources::default())
+    }
+
+    /// As [`Reader::part`], with threads and memory to choose. The result itself comes on top of the memory bound.
+    pub fn part_with(&self, slice: &Slice, resources: &Resources<'_>) -> Result<(Spec, Buf)> {
+        self.with_view(Axes::C, Some(slice), resources, |view, unit| {
+            let mut buf = Buf::new();
+            buf.reset(view.spec().dtype(), view.spec().count())?;
+            let to = Gather::new(&mut buf);
+            run(&self.flow(view, unit), &to, None, resources)?;
+            Ok((view.spec().clone(), buf))
+        })
+    }
+
+    /// How `view` of the original array is cut.
+    fn flow<'a>(&self, view: &'a dyn Source, unit: u64) -> Flow<'a> {
+        let size = view.spec().dtype().size() as u64;
+        Flow {
+            source: view,
+            steps: self.pipeline.stages().len(),
+            unit,
+            // Parts of units need up to their share of the packed side as well.
+            unit_bytes: if unit == 1 { 4 * size } else { self.pipeline.unit_bytes() },
+            cut: None,
+            prefer: match view.grain() {
+                Some(grain) => Some(grain.step),
+                None => prefer(&self.opened, self.pipeline.unit().output, self.pipeline.unit().input),
+            },
+            phase: Phase::Restoring,
+            original_bytes: view.spec().bytes(),
+        }
+    }
+
+    /// Runs `with` on the original array (or `slice` of it) in the given axis order, and the elements of its unit.
+    fn with_view<R>(
+        &self,
+        axes: Axes,
+        slice: Option<&Slice>,
+        resources: &Resources<'_>,
+        with: impl FnOnce(&dyn Source, u64) -> Result<R>,
+    ) -> Result<R> {
+        let restoring = self.pipeline.restoring(&self.opened);
+        let unit = self.pipeline.unit().input;
+        let (spool, transposed);
+        let (view, unit): (&dyn Source, u64) = if self.axes == axes || self.shown.shape().len() < 2 {
+            (&restoring, unit)
+        } else if unit > 1 && slice.is_none() {
+            // Units would be taken apart for every slab; made whole once, their elements are only moved.
+            spool = spooled::in_order(&self.flow(&restoring, unit), resources)?;
+            transposed = Transposed::new(&spool, resources.share())?;
+            (&transposed, 1)
+        } else {
+            transposed = Transposed::new(&restoring, resources.share())?;
+            (&transposed, 1)
+        };
+        match slice {
+            None => with(view, unit),
+            Some(slice) => {
+                let sliced = Sliced::new(view, slice)?;
+                let unit = if sliced.run().is_multiple_of(unit) { unit } else { 1 };
+                with(&sliced, unit)
+            }
+        }
+    }
+}
+
+/// Restores the original array (or a slice of it) from the compacted file at `input` into `target`, with its dtype, byte
+/// order and axis order.
+pub fn restore(input: &Place, target: &Target, options: &RestoreOptions<'_>) -> Result<Restored> {
+    let start = Instant::now();
+    let mut reader = Reader::at(input)?;
+    let Some(record) = reader.record.clone() else {
+        return refuse!(
+            Usage,
+            "{input} is an ordinary array of {}: there is no recipe in it or beside it, so nothing to undo",
+            reader.shown
+        );
+    };
+    if let (Some(sum), None) = (record.crc32, &options.slice) {
+        reader.opened.expect(sum);
+    }
+    let mut options = options.clone();
+    if let Target::Place(place) = target {
+        options.replace = never_the_input(input, place, options.replace)?;
+    }
+    let options = &options;
+    let to_npy = format_of(target)? == Format::Npy;
+    // A slice is a new array and comes in C order; the whole comes in the order it had.
+    let axes = if to_npy && options.slice.is_none() { record.original.axes } else { Axes::C };
+    let (shape, output) = reader.with_view(axes, options.slice.as_ref(), &options.resources, |view, unit| {
+        let flow = reader.flow(view, unit);
+        let resources = &options.resources;
+        let output = match target {
+            Target::DryRun => {
+                run(&flow, &Nowhere, None, resources)?;
+                reader.opened.verify()?;
+                None
+            }
+            Target::Place(place) if to_npy => {
+                let fortran = axes == Axes::F && view.spec().shape().len() > 1;
+                let order = record.original.byte_order;
+                let writer = NpyWriter::create(&place.path, view.spec(), fortran, order, None, false, options.replace)?;
+                run(&flow, &WriteTo(&writer), None, resources)?;
+                reader.opened.verify()?;
+                let bytes = writer.finish(None, options.sync)?;
+                let shown = if fortran { reversed(view.spec())? } else { view.spec().clone() };
+                Some(side(place, Format::Npy, &shown, bytes))
+            }
+            Target::Place(place) => Some(reader.to_hdf5(place, &flow, &record, options)?),
+        };
+        Ok((view.spec().shape().to_vec(), output))
+    })?;
+    Ok(Restored {
+        input: side(input, reader.opened.format(), reader.opened.shown(), reader.opened.stored_bytes()),
+        shape: output.as_ref().map_or(shape, |o: &Side| o.shape.clone()),
+        output,
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+#[cfg(not(feature = "hdf5"))]
+impl Reader {
+    fn to_hdf5(&self, place: &Place, _: &Flow<'_>, _: &Record, _: &RestoreOptions<'_>) -> Result<Side> {
+        refuse!(Unsupported, "{place}: this build has no HDF5")
+    }
+}
