@@ -1,0 +1,336 @@
+//! The command line, as clap reads it; help, completions and the man page are made of this one definition.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Style, Styles};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+use super::bits::Bits;
+use super::help;
+use super::number::{Memory, Threads};
+use crate::array::Slice;
+use crate::transform::{Fill, ScaleOffsetAsk};
+
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold())
+    .usage(Style::new().bold())
+    .literal(AnsiColor::Cyan.on_default())
+    .placeholder(Style::new());
+
+const STEPS: &str = "Steps";
+const OUTPUT: &str = "Output";
+const RUN: &str = "Run";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "compact",
+    version,
+    about = help::ABOUT,
+    long_about = help::LONG_ABOUT,
+    override_usage = help::USAGE,
+    after_help = help::EXAMPLES,
+    after_long_help = help::after_long(),
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    styles = STYLES
+)]
+pub(super) struct Cli {
+    #[command(flatten)]
+    pub(super) compact: CompactArgs,
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Give the original array back, whole or a slice of it
+    ///
+    /// Gives the original array back from the compacted file alone, with its shape, dtype, byte order and axis order; or a
+    /// slice of it, for which only the parts that it needs are read.
+    #[command(after_help = help::RESTORE_EXAMPLES, max_term_width = 100)]
+    Restore(RestoreArgs),
+    /// Say what a file holds, how it was made, what that lost, and how Python opens it
+    #[command(max_term_width = 100)]
+    Info(InfoArgs),
+    /// Print the completion script of a shell
+    ///
+    /// Prints the completion script of a shell, for example:
+    /// compact completions bash > ~/.local/share/bash-completion/completions/compact
+    #[command(max_term_width = 100)]
+    Completions(CompletionsArgs),
+    /// Print the man page, or write one for each subcommand into a folder
+    #[command(max_term_width = 100)]
+    Man(ManArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompactArgs {
+    /// Array: file.npy, archive.npz:NAME, file.h5:/DATASET, or - for standard input
+    ///
+    /// The array to compact: file.npy, archive.npz:NAME, file.h5:/DATASET (NetCDF-4 as well), or - for a .npy file on standard
+    /// input. NAME or /DATASET may be left out where the file holds one array.
+    #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::FilePath)]
+    pub(super) input: Option<OsString>,
+    #[command(flatten)]
+    pub(super) steps: StepArgs,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    /// Keep the recipe in OUT.compact.json beside a .npy output, not in its header
+    #[arg(long, help_heading = OUTPUT)]
+    pub(super) sidecar: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct StepArgs {
+    /// Round to float16: 11 significant bits, up to 65504
+    ///
+    /// Round float64 or float32 to float16, to nearest, ties to even, bit for bit as NumPy's astype(float16): relative error at
+    /// most 2^-11 from 6.1e-5 up, below that an absolute error of at most 3.0e-8. A finite value that would become infinite
+    /// (65520 and beyond) is refused unless --overflow allows it.
+    #[arg(long, help_heading = STEPS)]
+    pub(super) f16: bool,
+    /// Round to float32: 24 significant bits, up to 3.4e38
+    ///
+    /// Round float64 to float32 (complex128 to complex64), to nearest, ties to even, as NumPy's astype: relative error at most
+    /// 2^-24 of normal values.
+    #[arg(long, help_heading = STEPS)]
+    pub(super) f32: bool,
+    /// Round to bfloat16: 8 significant bits, up to 3.4e38
+    ///
+    /// Round float64 or float32 to bfloat16, to nearest, ties to even: relative error at most 2^-8 of normal values. NumPy
+    /// has no such dtype: the bits are stored as uint16, which ml_dtypes.bfloat16 views.
+    #[arg(long, help_heading = STEPS)]
+    pub(super) bf16: bool,
+    /// Finite values beyond the range of --f16, --f32 or --bf16: refuse, or make them infinite or the largest finite
+    #[arg(long, value_name = "WHAT", value_enum, help_heading = STEPS)]
+    pub(super) overflow: Option<OverflowArg>,
+    /// Whole steps of 10^-D (or step=S, or the range in N bits), as unsigned integers
+    ///
+    /// Store x as the unsigned integer round((x - offset) / step) in the fewest whole bytes that hold the data's range. D gives
+    /// a step of 10^-D (D may be negative), step=S a step of S in the unit of the data, bits=N the step that spreads the range
+    /// over 2^N codes (N at most 32). The error is at most step/2, before the result is rounded to the array's dtype (half a
+    /// spacing of the dtype more). Integers with D = 0 come back exactly. NaN, infinities and
+    /// the --fill value have codes of their own and come back exactly.
+    #[arg(long, value_name = "D|step=S|bits=N", allow_hyphen_values = true, help_heading = STEPS)]
+    pub(super) scale_offset: Option<ScaleOffsetAsk>,
+    /// Value that marks missing data, for --scale-offset and --keepbits; comes back exactly
+    ///
+    /// Value that marks missing data, for --scale-offset: it is kept out of the range and comes back bit for bit. Default: the
+    /// _FillValue or missing_value of an HDF5 or NetCDF-4 input. NaN and infinities need no flag.
+    #[arg(long, value_name = "V", allow_hyphen_values = true, help_heading = STEPS)]
+    pub(super) fill: Option<Fill>,
+    /// Keep one triangle of symmetric matrices (the last two axes)
+    ///
+    /// Keep one triangle of the matrices that the last two axes form: n x n to n(n+1)/2 values, any leading axes. The same bits
+    /// come back; a matrix that is not symmetric in every bit is refused with the largest difference and where it is.
+    #[arg(
+        long,
+        value_name = "KIND",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "upper",
+        help_heading = STEPS
+    )]
+    pub(super) triangle: Option<TriangleArg>,
+    /// Largest difference of mirror images that --triangle accepts, in the unit of the data
+    ///
+    /// Largest difference |a[j,i] - a[i,j]| that --triangle accepts, in the unit of the data. The kept triangle's value then
+    /// stands for both, and the report counts what that changed.
+    #[arg(long, value_name = "T", allow_hyphen_values = true, help_heading = STEPS)]
+    pub(super) symmetry_tol: Option<f64>,
+    /// Pack booleans, or integers that fit N bits, along the last axis
+    ///
+    /// Pack booleans, or integers that fit N bits (1 to 32; default the fewest that fit, 1 for booleans), along the last axis,
+    /// each row padded to whole bytes. The same values come back. --bits=order=little puts the first value into the lowest bits;
+    /// with N = 1 that is NumPy's packbits(axis=-1, bitorder='little'), and without it packbits(axis=-1).
+    #[arg(
+        long,
+        value_name = "N,order=little",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "",
+        help_heading = STEPS
+    )]
+    pub(super) bits: Option<Bits>,
+    /// Round floats to N mantissa bits; dtype unchanged, compresses better
+    ///
+    /// Round the mantissa of floats to N explicit bits, to nearest, ties to even: relative error at most 2^-(N+1). The dtype
+    /// stays, so it saves room only with a --codec or a narrower float. No finite value becomes infinite; NaN is not touched.
+    #[arg(long, value_name = "N", help_heading = STEPS)]
+    pub(super) keepbits: Option<u8>,
+    /// Steps from a JSON file, in the order given there
+    ///
+    /// Take the steps from a JSON file, in the order given there: a list such as [{"step": "triangle"}, {"step": "cast", "to":
+    /// "float16"}], or an object with such a list under "steps", as `compact info --json` prints.
+    #[arg(
+        long,
+        value_name = "FILE.json",
+        value_hint = ValueHint::FilePath,
+        help_heading = STEPS,
+        conflicts_with_all = ["f16", "f32", "bf16", "overflow", "scale_offset", "triangle", "symmetry_tol", "bits", "keepbits"]
+    )]
+    pub(super) recipe: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct OutputArgs {
+    /// Output: out.npy, out.h5, out.h5:/group/name, or a folder
+    ///
+    /// Output: out.npy, out.h5, out.h5:/group/name (added to the file if it exists, whose other content stays), or a folder.
+    /// Default: beside the input, NAME.compact.npy or NAME.compact.h5; for restore NAME.npy, or NAME.restored.npy if that exists.
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::AnyPath, help_heading = OUTPUT)]
+    pub(super) output: Option<OsString>,
+    /// Compression of HDF5 output [default: none]
+    #[arg(long, value_name = "CODEC", value_enum, help_heading = OUTPUT)]
+    pub(super) codec: Option<CodecArg>,
+    /// How hard --codec works: deflate 1 to 12 [default: 4], zstd 1 to 22 [default: 3]
+    #[arg(long, value_name = "N", help_heading = OUTPUT)]
+    pub(super) level: Option<u8>,
+    /// Replace an output that exists, once the new one is complete
+    #[arg(long, help_heading = OUTPUT)]
+    pub(super) force: bool,
+    /// Wait until the output is on disk, not only in the system's cache
+    #[arg(long, help_heading = OUTPUT)]
+    pub(super) sync: bool,
+    /// Find all sizes and errors, write nothing
+    #[arg(long, help_heading = OUTPUT)]
+    pub(super) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// Worker threads [default: as many as there are cores]
+    #[arg(long, value_name = "N", help_heading = RUN)]
+    pub(super) threads: Option<Threads>,
+    /// Bound on the memory of blocks in flight, e.g. 256MiB, 1GB or bytes; at least 16MiB
+    #[arg(long, value_name = "SIZE", default_value = "256MiB", help_heading = RUN)]
+    pub(super) memory: Memory,
+    /// Print the result as one JSON object, with exact bytes
+    ///
+    /// Print the result as one JSON object on standard output, sizes in bytes: "status" is "ok", or "error" with "kind" and
+    /// "message".
+    #[arg(long, help_heading = RUN)]
+    pub(super) json: bool,
+    /// No table and no progress bar; errors are still printed
+    #[arg(short, long, help_heading = RUN)]
+    pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreArgs {
+    /// Compacted file: x.compact.npy, x.h5, x.h5:/group/name, or - for standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) input: OsString,
+    /// Only this part, in NumPy's syntax: '0:10,:,3' or '...,::2'
+    #[arg(long, value_name = "SLICE", allow_hyphen_values = true, help_heading = OUTPUT)]
+    pub(super) slice: Option<Slice>,
+    #[command(flatten)]
+    pub(super) output: OutputArgs,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InfoArgs {
+    /// File: x.npy, x.npz, x.npz:NAME, x.h5, x.h5:/DATASET, or - for standard input
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) input: OsString,
+    /// Print one JSON object, with exact bytes
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub(super) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ManArgs {
+    /// Folder for compact.1, compact-restore.1, ...; without it compact.1 is printed
+    #[arg(short, long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(super) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum OverflowArg {
+    /// Refuse the run and say how many, the first, the largest
+    Error,
+    /// Make them infinite, as NumPy does
+    Inf,
+    /// Make them the largest finite value of their sign
+    Saturate,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum TriangleArg {
+    /// Symmetric; in the order of np.triu_indices(n)
+    Upper,
+    /// Symmetric; in the order of np.tril_indices(n)
+    Lower,
+    /// Symmetric with a constant diagonal, kept once; n(n-1)/2 values
+    Strict,
+    /// Skew-symmetric, a[j,i] = -a[i,j]; n(n-1)/2 values
+    Skew,
+    /// Complex, a[j,i] = conj(a[i,j])
+    Hermitian,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CodecArg {
+    /// Not compressed
+    None,
+    /// Every HDF5 program reads it
+    Deflate,
+    /// Smaller and faster; Python needs `import hdf5plugin`
+    Zstd,
+    /// Fastest; Python needs `import hdf5plugin`
+    Lz4,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn negative_values_are_values_and_not_flags() {
+        let cli = Cli::try_parse_from(["compact", "a.npy", "--fill", "-9999", "--scale-offset", "-2"]).unwrap();
+        assert_eq!(cli.compact.steps.fill, Some(Fill::Int(-9999)));
+        assert_eq!(cli.compact.steps.scale_offset, Some(ScaleOffsetAsk::digits(-2)));
+        let cli = Cli::try_parse_from(["compact", "a.npy", "--fill", "-1e20", "--scale-offset=-2"]).unwrap();
+        assert_eq!(cli.compact.steps.fill, Some(Fill::Float(-1e20)));
+    }
+
+    #[test]
+    fn flags_with_optional_values_do_not_swallow_the_input() {
+        let cli = Cli::try_parse_from(["compact", "--triangle", "--bits", "a.npy"]).unwrap();
+        assert_eq!(cli.compact.input, Some("a.npy".into()));
+        assert_eq!(cli.compact.steps.triangle, Some(TriangleArg::Upper));
+        let cli = Cli::try_parse_from(["compact", "--triangle=lower", "--bits=3,order=little", "./info"]).unwrap();
+        assert_eq!(cli.compact.input, Some("./info".into()));
+        assert_eq!(cli.compact.steps.triangle, Some(TriangleArg::Lower));
+    }
+
+    #[test]
+    fn a_subcommand_needs_no_input_of_the_main_command() {
+        assert!(Cli::try_parse_from(["compact", "info", "a.npy"]).is_ok());
+        assert!(Cli::try_parse_from(["compact", "--f16"]).is_err());
+        assert!(Cli::try_parse_from(["compact", "a.npy", "--recipe", "r.json", "--f16"]).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! The longer texts of `--help` and of the man page.
+
+/// One line on what the program is.
+pub(super) const ABOUT: &str = "Make an array file small by reversible steps, and say exactly what was lost";
+
+/// What the program is, for `--help`.
+pub(super) const LONG_ABOUT: &str = "\
+Make an array file (.npy, .npz, HDF5, NetCDF-4) small by reversible steps, and say exactly what was lost.
+
+The output is an ordinary .npy or HDF5 file of the packed values, which NumPy or h5py open without this program. It knows how to be undone: `compact restore` needs that file alone. Every run compares all restored values with the original ones and prints the largest error, where it is, the RMSE, and every value that became NaN, infinite, zero or changed its sign. What the steps cannot carry is refused before anything is written.
+
+Steps may be given in any order; they run in this one: triangle, keepbits, scale-offset, f16/f32/bf16, bits. --recipe gives another order. Without any step the array is converted from one kind of file to another.";
+
+/// How the command is called.
+pub(super) const USAGE: &str = "\
+compact INPUT [STEPS] [-o OUT]
+       compact restore FILE [-o OUT] [--slice '0:10,:,3']
+       compact info FILE
+       compact completions SHELL | man [-o FOLDER]";
+
+/// Real calls, for `-h` and `--help`.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  compact grids.npy --triangle --f16             symmetric matrices as float16 triangles
+  compact grids.npy --triangle --f16 -o grids.h5 --codec zstd
+  compact temp.nc:/t2m --scale-offset 2          0.01 steps; NaN and _FillValue come back
+  compact mask.npy --bits                        booleans, 8 to the byte
+  compact runs.npz:weights --bf16 --dry-run      what it would save and cost, unwritten
+  compact restore grids.compact.npy              the original shape and dtype again
+  compact restore grids.h5 --slice '0:10,:,3' -o part.npy
+  compact info grids.compact.npy                 what it is and how Python opens it";
+
+/// What the short help leaves out.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the data refuse (not symmetric, out of range, ...); nothing was written
+  2  wrong command line, recipe or file, or the operating system refused; no output was left
+
+Files:
+  Sizes are in SI units: 1 MB = 1,000,000 bytes. The original is never changed. An output appears under its name whole or not at all, and replaces nothing without --force. An input called `info` or `restore` is given as ./info or ./restore.";
+
+/// What follows the long help.
+pub(super) fn after_long() -> String {
+    format!("{EXAMPLES}\n\n{EXIT_CODES}")
+}
+
+/// Examples for `restore`.
+pub(super) const RESTORE_EXAMPLES: &str = "\
+Examples:
+  compact restore grids.compact.npy              writes grids.npy, or grids.restored.npy
+  compact restore grids.compact.npy -o /data/    into a folder
+  compact restore grids.h5:/packed/data --slice '...,-1' -o last.npy
+  compact restore grids.compact.npy --dry-run    checks that it can be restored";

@@ -1,0 +1,285 @@
+//! `compact info FILE`.
+
+use serde::Serialize;
+
+use super::args::InfoArgs;
+use super::number::{at_most, shape, size};
+use super::readers::{Reading, notes, readings, shell};
+use super::table::{self, labelled, loss, smaller};
+use super::voice::{Paint, Voice};
+use super::{compacting, names};
+use crate::array::{ByteOrder, DType};
+use crate::engine::Reader;
+use crate::error::Result;
+use crate::metric::LossRecord;
+use crate::recipe::{Axes, Original};
+use crate::store::{Format, Place, members};
+use crate::transform::{Fidelity, Fill, Step};
+
+/// What a file holds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Info {
+    /// The array, as written on a command line.
+    pub place: String,
+    /// `npy`, `npz` or `hdf5`.
+    pub format: &'static str,
+    /// Whether it was made by compacting, so that it can be restored.
+    pub compacted: bool,
+    /// The array in the file.
+    pub stored: Stored,
+    /// The array that a restore gives back, for a compacted one.
+    pub original: Option<Original>,
+    /// Bytes of the original's elements.
+    pub original_bytes: Option<u64>,
+    /// Bytes of the original's elements over the stored bytes.
+    pub ratio: Option<f64>,
+    /// Whether the same bits come back.
+    pub exact: Option<bool>,
+    /// The steps with all their parameters, in order. This object is a recipe file: `--recipe` takes it.
+    pub steps: Vec<Step>,
+    /// What each step makes, one entry a step.
+    pub stages: Vec<Loaded>,
+    /// What its making lost, measured on every element.
+    pub loss: Option<LossRecord>,
+    /// The version of ndcompact that wrote it.
+    pub tool: Option<String>,
+    /// The version of the recipe's format.
+    pub recipe_format: Option<u32>,
+    /// CRC-32 of the packed elements' bytes in `.npy` files.
+    pub crc32: Option<u32>,
+    /// How other programs open the file and what they see.
+    pub readers: Vec<Reading>,
+    /// What the values stand for that they see.
+    pub notes: Vec<String>,
+}
+
+/// The array in a file.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Stored {
+    /// Dtype.
+    pub dtype: DType,
+    /// Shape as NumPy or h5py shows it.
+    pub shape: Vec<u64>,
+    /// Axis order in the file.
+    pub axes: Axes,
+    /// Byte order in the file.
+    pub byte_order: ByteOrder,
+    /// The fill value that the file declares.
+    pub fill: Option<Fill>,
+    /// Bytes of the elements.
+    pub array_bytes: u64,
+    /// Bytes on disk, headers included.
+    pub stored_bytes: u64,
+    /// How it is laid out, in a few words.
+    pub layout: String,
+}
+
+/// What one step makes of the array before it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Loaded {
+    /// The step's name.
+    pub name: &'static str,
+    /// The step in a few words.
+    pub words: String,
+    /// Dtype after it.
+    pub dtype: DType,
+    /// Shape after it.
+    pub shape: Vec<u64>,
+    /// Bytes of the elements after it.
+    pub bytes: u64,
+    /// The largest absolute error that is possible, where the parameters tell it.
+    pub bound: Option<f64>,
+}
+
+/// One array of a file that holds several.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Member {
+    /// What to write behind the file's name and a colon.
+    pub name: String,
+    /// Dtype, where it is known without unpacking.
+    pub dtype: Option<DType>,
+    /// Shape, likewise.
+    pub shape: Option<Vec<u64>>,
+    /// Why it cannot be read, if so.
+    pub unsupported: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Members {
+    place: String,
+    format: &'static str,
+    arrays: Vec<Member>,
+}
+
+/// Tells what the file holds.
+pub(super) fn run(args: &InfoArgs, voice: &Voice) -> Result<()> {
+    let place = compacting::input(&args.input)?;
+    if let Some(members) = several(&place)? {
+        return voice.result(&members, |paint| listed(&members, paint));
+    }
+    let reader = Reader::at(&place)?;
+    let info = Info::of(&reader);
+    voice.result(&info, |paint| text(&info, names::is_stdin(&place), paint))
+}
+
+/// The arrays of the file, if it holds several and none was named.
+fn several(place: &Place) -> Result<Option<Members>> {
+    if place.member.is_some() || !place.path.is_file() {
+        return Ok(None);
+    }
+    let format = Format::of_name(&place.path);
+    let arrays: Vec<Member> = match format {
+        Some(Format::Npz) => members(&place.path)?
+            .into_iter()
+            .map(|name| Member { name, dtype: None, shape: None, unsupported: None })
+            .collect(),
+        Some(Format::Hdf5) => datasets(place)?,
+        _ => Vec::new(),
+    };
+    Ok(format.filter(|_| arrays.len() > 1).map(|f| Members { place: place.to_string(), format: f.name(), arrays }))
+}
+
+#[cfg(feature = "hdf5")]
+fn datasets(place: &Place) -> Result<Vec<Member>> {
+    let list = crate::store::hdf5::list(&place.path)?;
+    Ok(list
+        .into_iter()
+        .map(|(name, spec)| match spec {
+            Ok(spec) => {
+                Member { name, dtype: Some(spec.dtype()), shape: Some(spec.shape().to_vec()), unsupported: None }
+            }
+            Err(e) => Member { name, dtype: None, shape: None, unsupported: Some(e.to_string()) },
+        })
+        .collect())
+}
+
+#[cfg(not(feature = "hdf5"))]
+fn datasets(_: &Place) -> Result<Vec<Member>> {
+    Ok(Vec::new())
+}
+
+impl Info {
+    /// What `reader` has open.
+    pub fn of(reader: &Reader) -> Self {
+        let (opened, record, pipeline) = (reader.opened(), reader.record(), reader.pipeline());
+        let shown = opened.shown();
+        let layout = opened.layout();
+        let original_bytes = record.map(|_| reader.spec().bytes());
+        Self {
+            place: opened.place().to_string(),
+            format: opened.format().name(),
+            compacted: record.is_some(),
+            stored: Stored {
+                dtype: shown.dtype(),
+                shape: shown.shape().to_vec(),
+                axes: if opened.is_fortran() { Axes::F } else { Axes::C },
+                byte_order: opened.byte_order(),
+                // A fill value that is no number of the dtype is none, to one who only looks.
+                fill: opened.fill().ok().flatten(),
+                array_bytes: shown.bytes(),
+                stored_bytes: opened.stored_bytes(),
+                layout: layout.clone(),
+            },
+            original: record.map(|r| r.original.clone()),
+            original_bytes,
+            ratio: original_bytes.map(|b| b as f64 / opened.stored_bytes().max(1) as f64),
+            exact: record.map(|_| pipeline.is_exact()),
+            steps: record.map(|r| r.steps.clone()).unwrap_or_default(),
+            stages: pipeline
+                .stages()
+                .iter()
+                .map(|stage| Loaded {
+                    name: stage.step.name(),
+                    words: stage.step.transform().describe(),
+                    dtype: stage.io.output.dtype(),
+                    shape: stage.io.output.shape().to_vec(),
+                    bytes: stage.io.output.bytes(),
+                    bound: match stage.step.transform().fidelity(&stage.io.input) {
+                        Fidelity::Exact => Some(0.0),
+                        Fidelity::Lossy { max_abs, .. } => max_abs,
+                    },
+                })
+                .collect(),
+            loss: record.and_then(|r| r.loss.clone()),
+            tool: record.map(|r| r.tool.clone()),
+            recipe_format: record.map(|r| r.ndcompact),
+            crc32: record.and_then(|r| r.crc32),
+            readers: readings(opened.place(), opened.format(), shown, pipeline, &layout),
+            notes: notes(pipeline),
+        }
+    }
+}
+
+fn order(axes: Axes, byte_order: ByteOrder) -> String {
+    let axes = if axes == Axes::F { "Fortran order" } else { "C order" };
+    let bytes = if byte_order == ByteOrder::Big { "big-endian" } else { "little-endian" };
+    format!("{axes}, {bytes}")
+}
+
+fn text(info: &Info, from_stdin: bool, paint: Paint) -> String {
+    let stored = &info.stored;
+    let mut lines = Vec::new();
+    let what = match &info.tool {
+        Some(tool) => format!("compacted by ndcompact {tool}"),
+        None => "an ordinary array; no recipe in it or beside it".to_owned(),
+    };
+    if let (Some(original), Some(bytes)) = (&info.original, info.original_bytes) {
+        let order = order(original.axes, original.byte_order);
+        lines.push(("original", format!("{} {}, {order}, {}", original.dtype, shape(&original.shape), size(bytes))));
+        lines.extend(original.fill.map(|fill| ("original", format!("fill value {fill}"))));
+    }
+    let on_disk = match info.ratio {
+        Some(by) => format!("{} on disk, {}", size(stored.stored_bytes), smaller(by)),
+        None => format!("{} ({} on disk)", size(stored.array_bytes), size(stored.stored_bytes)),
+    };
+    let order = order(stored.axes, stored.byte_order);
+    lines.push(("stored", format!("{} {}, {order}", stored.dtype, shape(&stored.shape))));
+    lines.push(("stored", on_disk));
+    lines.extend(stored.fill.map(|fill| ("stored", format!("fill value {fill}"))));
+    for stage in &info.stages {
+        lines.push(("steps", format!("{}: {}", stage.name, stage.words)));
+        let bound =
+            stage.bound.filter(|b| *b > 0.0).map(|b| format!("; error at most {}", at_most(b))).unwrap_or_default();
+        let makes = format!("  to {} {}, {}{bound}", stage.dtype, shape(&stage.shape), size(stage.bytes));
+        lines.push(("steps", paint.dim(&makes)));
+    }
+    if info.compacted && info.stages.is_empty() {
+        lines.push(("steps", "none: the array as it was".to_owned()));
+    }
+    if let (Some(record), Some(exact)) = (&info.loss, info.exact) {
+        lines.extend(loss(record, exact, false, paint));
+    }
+    lines.push(("layout", stored.layout.clone()));
+    if let Some(sum) = info.crc32 {
+        lines.push(("checksum", format!("CRC-32 {sum:08x} over the packed elements")));
+    }
+    if !from_stdin {
+        for reading in &info.readers {
+            lines.extend(table::reading(reading).into_iter().map(|line| ("open", line)));
+        }
+        lines.extend(info.notes.iter().map(|note| ("values", note.clone())));
+        if info.compacted {
+            lines.push(("undo", format!("compact restore {}", shell(&info.place))));
+        }
+    }
+    format!("{}: {what}\n\n{}", paint.bold(&info.place), labelled(&lines, paint))
+}
+
+fn listed(members: &Members, paint: Paint) -> String {
+    let mut text = format!("{}: {} arrays; name one, as in\n", paint.bold(&members.place), members.arrays.len());
+    if let Some(first) = members.arrays.first() {
+        text += &format!("  compact info {}\n\n", shell(&format!("{}:{}", members.place, first.name)));
+    }
+    let width = members.arrays.iter().map(|m| m.name.chars().count()).max().unwrap_or(0);
+    for member in &members.arrays {
+        let what = match (&member.dtype, &member.shape, &member.unsupported) {
+            (Some(dtype), Some(dims), _) => format!("{dtype} {}", shape(dims)),
+            (_, _, Some(why)) => paint.dim(why),
+            _ => String::new(),
+        };
+        let line = format!("{:<width$}  {what}", member.name);
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,60 @@
+//! The command `compact`: what it is asked, what it says, how it ends.
+//!
+//! Results go to standard output: a table, or with `--json` one JSON object in one line. It is the serialised
+//! [`Report`](crate::engine::Report), [`Restored`](crate::engine::Restored) or [`Info`] with `"status": "ok"` before it; after
+//! an error it is `{"status": "error", "kind": …, "message": …}`, where `kind` is a name of [`kind_name`]. Keys may be added in
+//! later versions; none changes its meaning. Progress and error messages go to standard error.
+
+mod args;
+mod bits;
+mod compacting;
+mod exit;
+mod generate;
+mod help;
+mod info;
+mod names;
+mod number;
+mod options;
+mod progress;
+mod readers;
+mod restoring;
+mod steps;
+mod table;
+mod voice;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+pub use exit::{Exit, kind_name};
+pub use info::{Info, Loaded, Member, Stored};
+pub use readers::Reading;
+
+use args::{Cli, Command};
+use voice::Voice;
+
+/// Runs the command line `args`, the program's name first, and returns how it ended.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return voice::not_understood(&error, &args),
+    };
+    let voice = match &cli.command {
+        None => Voice::new(cli.compact.run.json, cli.compact.run.quiet),
+        Some(Command::Restore(restore)) => Voice::new(restore.run.json, restore.run.quiet),
+        Some(Command::Info(info)) => Voice::new(info.json, false),
+        Some(Command::Completions(_) | Command::Man(_)) => Voice::new(false, false),
+    };
+    let result = match &cli.command {
+        None => compacting::run(&cli.compact, &voice),
+        Some(Command::Restore(restore)) => restoring::run(restore, &voice),
+        Some(Command::Info(info)) => info::run(info, &voice),
+        Some(Command::Completions(completions)) => generate::completions(completions, &voice),
+        Some(Command::Man(man)) => generate::man(man, &voice),
+    };
+    match result {
+        Ok(()) => Exit::Done,
+        Err(error) => voice.error(&error),
+    }
+}

@@ -1,0 +1,200 @@
+//! Numbers with units: as they are read from a command line, and as they are written for people.
+
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use crate::array::Scalar;
+use crate::engine::DEFAULT_MEMORY;
+use crate::error::{Error, ErrorKind, Result, refuse};
+
+/// Less memory than this would make blocks too small to work on at full speed, and saves nothing that matters.
+const MIN_MEMORY: u64 = 16 << 20;
+/// More threads than any machine has cores are a slip of the finger, and thousands of them would exhaust the memory.
+const MAX_THREADS: usize = 1024;
+/// The units of sizes, in bytes. `K`, `M`, `G`, `T` alone are decimal, as in the sizes that are printed.
+const UNITS: &[(&str, u64)] = &[
+    ("b", 1),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+    ("tb", 1_000_000_000_000),
+    ("k", 1_000),
+    ("m", 1_000_000),
+    ("g", 1_000_000_000),
+    ("t", 1_000_000_000_000),
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("tib", 1 << 40),
+    ("", 1),
+];
+
+/// The value of `--memory`, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Memory(pub(super) u64);
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(DEFAULT_MEMORY)
+    }
+}
+
+impl FromStr for Memory {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let unknown =
+            || Error::new(ErrorKind::Usage, format!("{text:?} is not a size; write e.g. 256MiB, 1GB or 268435456"));
+        let text_lower = text.trim().to_ascii_lowercase();
+        let digits = text_lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text_lower.len());
+        let (number, unit) = text_lower.split_at(digits);
+        let unit = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(unknown)?.1;
+        let bytes = match number.parse::<u64>() {
+            Ok(n) => n.checked_mul(unit).ok_or_else(unknown)?,
+            Err(_) => (number.parse::<f64>().map_err(|_| unknown())? * unit as f64) as u64,
+        };
+        if bytes < MIN_MEMORY {
+            return refuse!(Usage, "{text:?} is too little memory to work in; give at least 16MiB");
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// The value of `--threads`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Threads(pub(super) NonZeroUsize);
+
+impl FromStr for Threads {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.trim().parse::<usize>().map(NonZeroUsize::new) {
+            Ok(Some(n)) if n.get() <= MAX_THREADS => Ok(Self(n)),
+            Ok(None) => refuse!(Usage, "0 threads do no work; give 1 or more, or leave it out for one a core"),
+            _ => refuse!(Usage, "{text:?} is not a number of threads from 1 to {MAX_THREADS}"),
+        }
+    }
+}
+
+/// Bytes in SI units with one decimal: `999 B`, `20.0 MB`.
+pub(super) fn size(bytes: u64) -> String {
+    const NAMES: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1000.0;
+    let mut name = 0;
+    // 999.95 would be printed as 1000.0.
+    while value >= 999.95 && name + 1 < NAMES.len() {
+        value /= 1000.0;
+        name += 1;
+    }
+    format!("{value:.1} {}", NAMES[name])
+}
+
+/// A count with its thousands marked: `19,881,000`.
+pub(super) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Seconds: `0.081 s`, `7.42 s`, `65.0 s`.
+pub(super) fn seconds(s: f64) -> String {
+    match s {
+        s if s < 1.0 => format!("{s:.3} s"),
+        s if s < 10.0 => format!("{s:.2} s"),
+        s => format!("{s:.1} s"),
+    }
+}
+
+/// Bytes a second in SI units.
+pub(super) fn rate(bytes: u64, seconds: f64) -> String {
+    format!("{}/s", size((bytes as f64 / seconds.max(1e-9)) as u64))
+}
+
+/// A ratio of sizes: `7.94 x`.
+pub(super) fn ratio(ratio: f64) -> String {
+    if ratio < 99.995 { format!("{ratio:.2} x") } else { format!("{ratio:.0} x") }
+}
+
+/// An error in a table: three digits, enough to compare it with a bound. Zero is `0`.
+pub(super) fn error(x: f64) -> String {
+    if x == 0.0 { "0".to_owned() } else { format!("{x:.2e}") }
+}
+
+/// A bound for people: six digits, rounded up so that the statement stays true.
+pub(super) fn at_most(x: f64) -> String {
+    let (mantissa, exponent) = match format!("{x:.5e}").split_once('e') {
+        Some((m, e)) => (m.parse::<f64>().unwrap_or(0.0), e.to_owned()),
+        None => return Scalar::Float(x).to_string(),
+    };
+    let read = |m: f64| format!("{m:.5}e{exponent}").parse::<f64>().unwrap_or(x);
+    let rounded = read(mantissa);
+    Scalar::Float(if rounded < x { read(mantissa + 1e-5) } else { rounded }).to_string()
+}
+
+/// A shape as NumPy prints it; the middle of a long one is left out.
+pub(super) fn shape(shape: &[u64]) -> String {
+    const SHOWN: usize = 5;
+    let text = |list: &[u64]| list.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
+    match shape {
+        [one] => format!("({one},)"),
+        list if list.len() <= SHOWN => format!("({})", text(list)),
+        list => format!("({}, ..., {})", text(&list[..2]), text(&list[list.len() - 2..])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_read_with_and_without_units() {
+        for (text, bytes) in [
+            ("256MiB", 256 << 20),
+            ("1GB", 1_000_000_000),
+            ("500M", 500_000_000),
+            ("268435456", 268_435_456),
+            ("1.5 gib", 3 << 29),
+            ("16mib", 16 << 20),
+        ] {
+            assert_eq!(text.parse::<Memory>().ok(), Some(Memory(bytes)), "{text}");
+        }
+        for text in ["", "15MiB", "1XB", "-1GB", "99999999999TB", "1..5GB", "nan"] {
+            assert!(text.parse::<Memory>().is_err(), "{text}");
+        }
+        assert!("0".parse::<Threads>().is_err());
+        assert!("2000".parse::<Threads>().is_err());
+    }
+
+    #[test]
+    fn the_default_written_in_the_help_is_the_default() {
+        assert_eq!("256MiB".parse::<Memory>().ok(), Some(Memory::default()));
+    }
+
+    #[test]
+    fn numbers_are_written_for_people() {
+        assert_eq!(size(159_048_000), "159.0 MB");
+        assert_eq!(size(999), "999 B");
+        assert_eq!(size(999_960), "1.0 MB");
+        assert_eq!(size(u64::MAX), "18.4 EB");
+        assert_eq!(count(19_881_000), "19,881,000");
+        assert_eq!(count(7), "7");
+        assert_eq!(shape(&[3]), "(3,)");
+        assert_eq!(shape(&[]), "()");
+        assert_eq!(shape(&[2; 32]), "(2, 2, ..., 2, 2)");
+        assert_eq!(error(0.0078125), "7.81e-3");
+        assert_eq!(at_most(0.0078125), "0.0078125");
+        assert_eq!(at_most(0.005000000000000225), "0.00500001");
+        assert_eq!(at_most(0.0019529632209946968), "0.00195297");
+        assert_eq!(at_most(9.999999717180685e-10), "1e-9");
+        assert_eq!(at_most(1e300), "1e300");
+    }
+}
