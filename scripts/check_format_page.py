@@ -1,0 +1,139 @@
+"""Runs the decoder of docs/format.md against files that `compact` wrote, and compares with `compact restore`, bit for bit.
+
+usage: check_format_page.py [--binary target/debug/compact] [--no-hdf5]   (needs numpy, and h5py for HDF5)
+
+The page promises that a file can be undone without this program. This holds it to that: its Python blocks are taken out
+and run as they stand.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+def page_functions():
+    with open(os.path.join(HERE, "..", "docs", "format.md"), encoding="utf-8") as file:
+        blocks = re.findall(r"^```python\n(.*?)^```$", file.read(), re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(compile("\n".join(blocks), "docs/format.md", "exec"), names)
+    return names
+
+
+def cases():
+    """Arrays, and recipes that fit them."""
+    rng = np.random.default_rng(1)
+    square = rng.normal(size=(3, 7, 7))
+    symmetric = square + square.swapaxes(1, 2)
+    skew = square - square.swapaxes(1, 2)
+    unit = symmetric.copy()
+    unit[:, range(7), range(7)] = -0.0
+    hermitian = symmetric + 1j * skew
+    special = rng.normal(size=(5, 40)) * 30
+    special[0, :4] = [np.nan, np.inf, -np.inf, -9999]
+    special[1, :3] = [-0.0, 5e-324, 1e-9]
+    counts = rng.integers(-500, 500, size=(4, 33))
+    counts[2, 5] = -32768
+
+    for kind, array in (("upper", symmetric), ("lower", symmetric), ("strict", unit), ("skew", skew)):
+        for dtype in ("f8", "f4"):
+            yield f"triangle {kind} {dtype}", array.astype(dtype), [{"step": "triangle", "kind": kind}]
+    yield "triangle hermitian", hermitian, [{"step": "triangle", "kind": "hermitian"}]
+    yield "triangle, one matrix", symmetric[0], [{"step": "triangle"}]
+    yield "triangle and float16", symmetric, [{"step": "triangle"}, {"step": "cast", "to": "float16"}]
+    yield "triangle, rounding, scale-offset, bits", symmetric, [
+        {"step": "triangle"},
+        {"step": "bit-round", "keepbits": 20},
+        {"step": "scale-offset", "digits": 2},
+        {"step": "bitpack"},
+    ]
+    for to in ("float16", "float32", "bfloat16"):
+        yield f"cast {to}", special, [{"step": "cast", "to": to}]
+    yield "cast complex", hermitian, [{"step": "cast", "to": "float32"}]
+    yield "bit-round", special.astype("f4"), [{"step": "bit-round", "keepbits": 7}]
+    for dtype in ("f8", "f4"):
+        for ask in ({"digits": 2}, {"digits": -1}, {"step_size": 0.37}, {"bits": 14}, {"bits": 11, "fill": -9999}):
+            yield f"scale-offset {ask} {dtype}", special.astype(dtype), [{"step": "scale-offset", **ask}]
+    for dtype in ("i2", "i8", ">i4"):
+        for ask in ({"digits": 0}, {"digits": 0, "fill": -32768}, {"step_size": 7}, {"bits": 5}):
+            yield f"scale-offset {ask} {dtype}", counts.astype(dtype), [{"step": "scale-offset", **ask}]
+    mask = rng.random((6, 5, 43)) < 0.3
+    for order in ("big", "little"):
+        yield f"bits of a mask, {order}", mask, [{"step": "bitpack", "order": order}]
+        for bits in (1, 3, 8, 11, 14, 16, 27, 32):
+            array = rng.integers(0, 2**bits, size=(4, 19), dtype="u4")
+            yield f"{bits} bits, {order}", array, [{"step": "bitpack", "bits": bits, "order": order}]
+    for bits in (10, 16, 25):
+        yield f"{bits} bits, signed", counts % 512 - 256, [{"step": "bitpack", "bits": bits}]
+    fortran = np.asfortranarray(special.astype(">f4"))
+    yield "Fortran order, big-endian, by elements", fortran, [{"step": "scale-offset", "digits": 3}]
+    yield "Fortran order, big-endian, across axes", np.asfortranarray(symmetric.astype(">f8")), [{"step": "triangle"}]
+    yield "no step", special, []
+
+
+def same(a, b):
+    """Equal in dtype, shape, axis order and every bit."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.flags.fnc == b.flags.fnc and a.tobytes() == b.tobytes()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default="target/debug/compact")
+    parser.add_argument("--no-hdf5", action="store_true")
+    options = parser.parse_args()
+    page = page_functions()
+    failed = checked = 0
+    with tempfile.TemporaryDirectory() as folder:
+        at = lambda name: os.path.join(folder, name)
+        run = lambda *words: subprocess.run([options.binary, *words], capture_output=True, text=True)
+        for name, array, steps in cases():
+            np.save(at("in.npy"), array)
+            with open(at("recipe.json"), "w", encoding="utf-8") as file:
+                json.dump(steps, file)
+            for kind, extra in (("npy", []), ("npy", ["--sidecar"]), ("h5", ["--codec", "deflate"])):
+                if kind == "h5" and options.no_hdf5:
+                    continue
+                packed = at(f"packed.{kind}")
+                for command in (
+                    (at("in.npy"), "--recipe", at("recipe.json"), *extra, "--quiet", "-o", packed),
+                    ("restore", packed, "--quiet", "-o", at("back.npy")),
+                ):
+                    done = run(*command)
+                    if done.returncode:
+                        sys.exit(f"{name}, {kind}: compact {' '.join(command)} gave {done.returncode}: {done.stderr}")
+                back = np.load(at("back.npy"))
+                if kind == "npy":
+                    decoded = page["restore"](np.load(packed), page["read_npy_record"](packed))
+                else:
+                    decoded = page["restore"](*page["read_hdf5"](packed, dataset_of(packed)))
+                checked += 1
+                if not (same(decoded, back) and back.dtype == array.dtype and back.shape == array.shape):
+                    failed += 1
+                    print(f"FAIL {name}, {kind} {' '.join(extra)}")
+                for path in (packed, packed + ".compact.json", at("back.npy")):
+                    if os.path.exists(path):
+                        os.unlink(path)
+    print(f"docs/format.md decoded {checked - failed} of {checked} files as `compact restore` does")
+    sys.exit(1 if failed else 0)
+
+
+def dataset_of(path):
+    """The name of the one dataset of an HDF5 file."""
+    import h5py
+
+    found = []
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, node: found.append(name) if isinstance(node, h5py.Dataset) else None)
+    (only,) = found
+    return only
+
+
+if __name__ == "__main__":
+    main()
