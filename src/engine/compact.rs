@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::report::{Side, StepReport, nothing_lost, refuse_broken_bounds, refuse_if_refused, summarise};
 use super::transposed::Transposed;
-use super::{Flow, Nowhere, Phase, Report, Resources, WriteTo, fit, prefer, run, spooled};
+use super::{Flow, Nowhere, Phase, Report, Resources, WriteTo, fit, run, spooled};
 use crate::array::{ByteOrder, Spec};
 use crate::error::{ErrorKind, Result, refuse};
 use crate::metric::{Class, LossRecord, Value};
@@ -162,17 +162,7 @@ impl Compaction<'_> {
         start: Instant,
     ) -> Result<Report> {
         let packing = pipeline.packing(source);
-        let unit = pipeline.unit();
-        let flow = Flow {
-            source: &packing,
-            steps: pipeline.stages().len(),
-            unit: unit.output,
-            unit_bytes: pipeline.unit_bytes(),
-            cut: pipeline.cut(),
-            prefer: prefer(source, unit.input, unit.output),
-            phase: Phase::Compacting,
-            original_bytes: pipeline.input().bytes(),
-        };
+        let flow = Flow::packing(pipeline, &packing, source, Phase::Compacting);
         let resources = &self.options.resources;
         let (steps, output) = match target {
             Target::DryRun => (self.settle(pipeline, &run(&flow, &Nowhere, None, resources)?, &mut record)?, None),

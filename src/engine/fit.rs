@@ -73,17 +73,7 @@ impl Visit for Scan {
 
 fn scan(source: &dyn Source, pipeline: &Pipeline, empty: Range, resources: &Resources<'_>) -> Result<Range> {
     let packing = pipeline.packing_unmeasured(source);
-    let unit = pipeline.unit();
-    let flow = Flow {
-        source: &packing,
-        steps: pipeline.stages().len(),
-        unit: unit.output,
-        unit_bytes: pipeline.unit_bytes(),
-        cut: pipeline.cut(),
-        prefer: super::prefer(source, unit.input, unit.output),
-        phase: Phase::Fitting,
-        original_bytes: source.spec().bytes(),
-    };
+    let flow = Flow::packing(pipeline, &packing, source, Phase::Fitting);
     let scan = Scan { empty, all: Mutex::new(empty) };
     let tally = run(&flow, &scan, None, resources)?;
     super::report::refuse_if_refused(pipeline, &tally)?;

@@ -74,16 +74,7 @@ impl Compacted {
         let packing = pipeline.packing(&source);
         let mut packed = Buf::new();
         packed.reset(pipeline.output().dtype(), pipeline.output().count())?;
-        let flow = Flow {
-            source: &packing,
-            steps: steps.len(),
-            unit: pipeline.unit().output,
-            unit_bytes: pipeline.unit_bytes(),
-            cut: pipeline.cut(),
-            prefer: None,
-            phase: Phase::Compacting,
-            original_bytes: source.spec().bytes(),
-        };
+        let flow = Flow::packing(&pipeline, &packing, &source, Phase::Compacting);
         let to = Gather::new(&mut packed);
         let tally = run(&flow, &to, None, resources)?;
         refuse_if_refused(&pipeline, &tally)?;

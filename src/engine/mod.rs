@@ -17,7 +17,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::array::{Buf, Span};
 use crate::error::{Error, ErrorKind, Result};
-use crate::pipeline::{Grain, Sink, Source, Tally, Work};
+use crate::pipeline::{Grain, Pipeline, Sink, Source, Tally, Work};
 
 pub use compact::{CompactOptions, Target, compact};
 pub use memory::Compacted;
@@ -110,6 +110,23 @@ struct Flow<'a> {
     phase: Phase,
     /// Bytes of the original array, for the progress.
     original_bytes: u64,
+}
+
+impl<'a> Flow<'a> {
+    /// The packed array `packing`, made from `from` by `pipeline`.
+    fn packing(pipeline: &Pipeline, packing: &'a dyn Source, from: &dyn Source, phase: Phase) -> Self {
+        let unit = pipeline.unit();
+        Self {
+            source: packing,
+            steps: pipeline.stages().len(),
+            unit: unit.output,
+            unit_bytes: pipeline.unit_bytes(),
+            cut: pipeline.cut(),
+            prefer: prefer(from, unit.input, unit.output),
+            phase,
+            original_bytes: pipeline.input().bytes(),
+        }
+    }
 }
 
 /// Takes parts of an array: writes them, or only looks.
