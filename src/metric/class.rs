@@ -4,7 +4,8 @@ macro_rules! classes {
     ($($variant:ident $name:literal $words:literal;)*) => {
         /// A way in which a value became another kind of value.
         ///
-        /// Each changed pair belongs to at most one class. Complex numbers are classified by their parts, each counted.
+        /// Each changed pair belongs to at most one class, but that a normal value may become subnormal and change its sign. Where
+        /// a fill value is declared, changes to and from it are told as such and as nothing else. Complex numbers are classified by their parts, each counted.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Class { $(#[doc = $words] $variant,)* }
 
@@ -37,6 +38,9 @@ classes! {
     NonzeroToZero "nonzero_to_zero" "nonzero values became zero";
     ZeroToNonzero "zero_to_nonzero" "zeros became nonzero";
     ZeroSign "zero_sign" "zeros changed sign";
+    NormalToSubnormal "normal_to_subnormal" "normal values became subnormal";
+    FillToOther "fill_to_other" "fill values became another value";
+    OtherToFill "other_to_fill" "other values became the fill value";
 }
 
 impl Class {
@@ -46,7 +50,7 @@ impl Class {
 
     /// Classes between finite values.
     pub(super) const FINITE: &'static [Class] =
-        &[Class::SignFlip, Class::NonzeroToZero, Class::ZeroToNonzero, Class::ZeroSign];
+        &[Class::SignFlip, Class::NonzeroToZero, Class::ZeroToNonzero, Class::ZeroSign, Class::NormalToSubnormal];
 }
 
 /// How often a class change happened, and where first.

@@ -207,7 +207,7 @@ impl WithSimd for LargestSquare<'_> {
 }
 
 /// |re + i·im|, scaled by a power of two against overflow and underflow: the same on every machine, unlike `hypot`.
-fn modulus(re: f64, im: f64) -> f64 {
+pub(super) fn modulus(re: f64, im: f64) -> f64 {
     let max = re.abs().max(im.abs());
     if max == 0.0 || re == 0.0 || im == 0.0 {
         return max;

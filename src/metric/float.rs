@@ -177,15 +177,18 @@ pub(super) fn count<W: Word>(x: &[W], y: &[W], test: impl Fn(W, W) -> bool) -> u
     .number()
 }
 
-/// How many words differ, and whether any sign or any zeroness does.
+/// How many words differ, and whether any sign or any zeroness does, or any changed value is now subnormal.
 pub(super) fn changes<W: Word>(x: &[W], y: &[W]) -> (u64, bool) {
     let (n, odd) = vectorize(
         #[inline(always)]
         || {
             x.iter().zip(y).fold((W::ZERO, W::ZERO), |(n, odd), (x, y)| {
                 // Taking one away flips the highest bit of +0 and of −0 and of no other word.
-                let odd = odd | (*x ^ *y) | (x.minus_one() ^ y.minus_one());
-                (n.plus(if x != y { W::ONE } else { W::ZERO }), odd)
+                let odd = odd | (*x ^ *y) | (x.minus(W::ONE) ^ y.minus(W::ONE));
+                // Below zero if and only if y is subnormal or zero; looked at only where it changed.
+                let small = y.magnitude().minus(W::MIN_NORMAL);
+                let (one, small) = if x != y { (W::ONE, small) } else { (W::ZERO, W::ZERO) };
+                (n.plus(one), odd | small)
             })
         },
     );
@@ -205,6 +208,8 @@ pub(super) fn add_classes<W: Word>(loss: &mut Loss, places: Places<'_>, x: &[W],
             Class::NonzeroToZero => count(x, y, |x, y| W::changed_class(Class::NonzeroToZero, x, y)),
             Class::ZeroToNonzero => count(x, y, |x, y| W::changed_class(Class::ZeroToNonzero, x, y)),
             Class::ZeroSign => count(x, y, |x, y| W::changed_class(Class::ZeroSign, x, y)),
+            Class::NormalToSubnormal => count(x, y, |x, y| W::changed_class(Class::NormalToSubnormal, x, y)),
+            Class::FillToOther | Class::OtherToFill => 0,
         };
         if n == 0 {
             continue;

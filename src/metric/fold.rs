@@ -101,6 +101,17 @@ pub(super) fn add_sums(e: &[f64], max: f64, folds: &mut Folds, bias: &mut ExactS
     }
 }
 
+/// Adds `values` to `sum` exactly; `max` and the length as in [`add_sums`].
+pub(super) fn add_sum(values: &[f64], max: f64, folds: &mut Folds, sum: &mut ExactSum) {
+    if max == 0.0 {
+        return;
+    }
+    let top = exponent(max);
+    if !((SMALL..LARGE).contains(&top) && add_values::<false>(values, top, SMALL, &mut folds.errors, sum)) {
+        values.iter().for_each(|v| sum.add(*v));
+    }
+}
+
 /// The slow path, for chunks with errors beyond 2^LARGE or a range of magnitudes that no folding covers.
 #[cold]
 #[inline(never)]

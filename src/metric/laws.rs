@@ -41,7 +41,7 @@ fn any_float() -> impl Strategy<Value = f64> {
     prop_oneof![
         8 => -1.0f64..1.0,
         2 => any::<u64>().prop_map(f64::from_bits),
-        3 => prop::sample::select(vec![0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e308, 1e-320]),
+        3 => prop::sample::select(vec![0.0, -0.0, f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308, -1e308, 1e-320, 1e-307, -3e-308]),
     ]
 }
 
@@ -63,6 +63,9 @@ fn check_against_plain(x: &[f64], y: &[f64]) {
         (Class::NonzeroToZero, counted(x, y, |x, y| nonzero(x) && y == 0.0)),
         (Class::ZeroToNonzero, counted(x, y, |x, y| x == 0.0 && nonzero(y))),
         (Class::ZeroSign, counted(x, y, |x, y| x == 0.0 && y == 0.0 && x.signum() != y.signum())),
+        (Class::NormalToSubnormal, counted(x, y, |x, y| x.is_normal() && y.is_subnormal())),
+        (Class::FillToOther, (0, None)),
+        (Class::OtherToFill, (0, None)),
     ];
     assert_eq!(expected.len(), Class::ALL.len());
     for (class, expected) in expected {

@@ -175,6 +175,17 @@ impl Loss {
         self.finite += n;
     }
 
+    /// Counts pairs that hold a declared fill value: `both` on both sides, `lost` ones that became another value, `made` ones
+    /// that another value became. `present`: they were compared already, as NaN with NaN.
+    pub(super) fn add_fills(&mut self, both: u64, lost: ClassCount, made: ClassCount, present: bool) {
+        if !present {
+            self.count += both + lost.count + made.count;
+        }
+        self.changed += lost.count + made.count;
+        self.add_class(Class::FillToOther, lost);
+        self.add_class(Class::OtherToFill, made);
+    }
+
     /// Elements compared.
     pub fn count(&self) -> u64 {
         self.count

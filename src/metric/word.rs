@@ -18,6 +18,8 @@ pub(super) trait Word:
     const SIGN: Self;
     /// The bits of +Inf.
     const INFINITY: Self;
+    /// The bits of the smallest positive normal value.
+    const MIN_NORMAL: Self;
     /// No bit.
     const ZERO: Self;
     /// The lowest bit.
@@ -32,8 +34,8 @@ pub(super) trait Word:
     /// `self + other`, for counters that cannot overflow.
     fn plus(self, other: Self) -> Self;
 
-    /// `self − 1`, wrapping.
-    fn minus_one(self) -> Self;
+    /// `self − other`, wrapping.
+    fn minus(self, other: Self) -> Self;
 
     /// At most half the largest f64, or +Inf for types whose differences f64 always holds.
     const HALF_MAX: Self;
@@ -71,6 +73,12 @@ pub(super) trait Word:
         self.magnitude() == Self::INFINITY
     }
 
+    /// Neither zero nor normal.
+    #[inline(always)]
+    fn is_subnormal(self) -> bool {
+        (self.magnitude() < Self::MIN_NORMAL) & !self.is_zero()
+    }
+
     /// Whether the signs differ.
     #[inline(always)]
     fn opposite(self, other: Self) -> bool {
@@ -90,6 +98,9 @@ pub(super) trait Word:
             Class::NonzeroToZero => x.is_finite() & !x.is_zero() & y.is_zero(),
             Class::ZeroToNonzero => x.is_zero() & !y.is_zero() & y.is_finite(),
             Class::ZeroSign => x.is_zero() & y.is_zero() & (x != y),
+            Class::NormalToSubnormal => x.is_finite() & (x.magnitude() >= Self::MIN_NORMAL) & y.is_subnormal(),
+            // What a fill value is only the caller knows: `Loss::add_fills`.
+            Class::FillToOther | Class::OtherToFill => false,
         }
     }
 }
@@ -99,6 +110,7 @@ macro_rules! word {
         impl Word for $W {
             const SIGN: Self = 1 << (<$W>::BITS - 1);
             const INFINITY: Self = <$F>::INFINITY.to_bits();
+            const MIN_NORMAL: Self = <$F>::MIN_POSITIVE.to_bits();
             const ZERO: Self = 0;
             const ONE: Self = 1;
             const HALF_MAX: Self = $half_max;
@@ -119,8 +131,8 @@ macro_rules! word {
             }
 
             #[inline(always)]
-            fn minus_one(self) -> Self {
-                self.wrapping_sub(1)
+            fn minus(self, other: Self) -> Self {
+                self.wrapping_sub(other)
             }
 
             fn widen<'a>($words: &'a [Self], $wide: &'a mut [f64]) -> &'a [f64] {
