@@ -27,7 +27,7 @@
 //! ```
 //!
 //! Layers, each importing only what stands left of it: [`error`], [`mod@array`], {[`transform`], [`metric`]}, [`pipeline`],
-//! [`recipe`], [`store`], [`engine`], the command line.
+//! [`recipe`], {[`store`], [`report`]}, [`engine`], the command line.
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should say where")
@@ -41,6 +41,7 @@ pub mod error;
 pub mod metric;
 pub mod pipeline;
 pub mod recipe;
+pub mod report;
 pub mod store;
 pub mod transform;
 
