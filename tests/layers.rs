@@ -5,8 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Left before right; those of one row do not know each other.
-const ROWS: &[&[&str]] =
-    &[&["error"], &["array"], &["transform", "metric"], &["pipeline"], &["recipe"], &["store"], &["engine"], &["cli"]];
+const ROWS: &[&[&str]] = &[
+    &["error"],
+    &["array"],
+    &["transform", "metric"],
+    &["pipeline"],
+    &["recipe"],
+    &["store", "report"],
+    &["engine"],
+    &["cli"],
+];
 
 fn rank(layer: &str) -> Option<usize> {
     ROWS.iter().position(|row| row.contains(&layer))

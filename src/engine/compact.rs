@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
-use super::report::{Side, StepReport, nothing_lost, refuse_broken_bounds, refuse_if_refused, summarise};
+use super::budgeted::Budgeted;
+use super::tallied::{nothing_lost, refuse_broken_bounds, refuse_if_refused, side, summarise};
 use super::transposed::Transposed;
 use super::{Flow, Nowhere, Phase, Report, Resources, WriteTo, fit, run, spooled};
-use crate::array::{ByteOrder, Spec};
+use crate::array::ByteOrder;
 use crate::error::{ErrorKind, Result, refuse};
-use crate::metric::{Class, LossRecord, Value};
+use crate::metric::{Class, Criterion, Limits, LossRecord, Value};
 use crate::pipeline::{Pipeline, Source, Tally};
 use crate::recipe::{Axes, FORMAT, Original, Record};
+use crate::report::{Side, StepReport};
 use crate::store::{Format, NpyWriter, Opened, Place, Replace, open, same_file};
 use crate::transform::{Ask, Fill, Step};
 
@@ -38,6 +40,8 @@ pub struct CompactOptions<'a> {
     /// The codec of HDF5 output, and its level.
     #[cfg(feature = "hdf5")]
     pub hdf5: crate::store::hdf5::Options,
+    /// What may be lost: held against the output, read again and restored, before it gets its name.
+    pub budget: Option<&'a Limits>,
     /// Threads, memory, progress.
     pub resources: Resources<'a>,
 }
@@ -56,6 +60,13 @@ pub fn compact(input: &Place, target: &Target, options: &CompactOptions<'_>) -> 
                 Usage,
                 "{input} is compacted already ({}); restore it first, or give no step to convert it to another container",
                 record.steps.iter().map(Step::name).collect::<Vec<_>>().join(", ")
+            );
+        }
+        if options.budget.is_some() {
+            return refuse!(
+                Usage,
+                "{input} is compacted already and its original is not at hand, so no budget can be held against it; \
+                 use `compact verify ORIGINAL {input}`"
             );
         }
         if let Some(sum) = record.crc32 {
@@ -164,11 +175,20 @@ impl Compaction<'_> {
         let packing = pipeline.packing(source);
         let flow = Flow::packing(pipeline, &packing, source, Phase::Compacting);
         let resources = &self.options.resources;
+        let reversed = record.axes == Axes::F;
+        let budgeted = self.budgeted(source, reversed, &record)?;
+        let mut criteria = Vec::new();
         let (steps, output) = match target {
-            Target::DryRun => (self.settle(pipeline, &run(&flow, &Nowhere, None, resources)?, &mut record)?, None),
+            Target::DryRun => {
+                let steps = self.settle(pipeline, &run(&flow, &Nowhere, None, resources)?, &mut record)?;
+                if let Some(budgeted) = &budgeted {
+                    let unwritten = pipeline.packing_unmeasured(source);
+                    criteria = budgeted.hold(budgeted.judge(pipeline, &unwritten)?, &self.options.asks)?;
+                }
+                (steps, None)
+            }
             Target::Place(place) if format_of(target)? == Format::Npy => {
                 let draft = draft(&record)?;
-                let reversed = record.axes == Axes::F;
                 let options = self.options;
                 let writer = NpyWriter::create(
                     &place.path,
@@ -181,12 +201,21 @@ impl Compaction<'_> {
                 )?;
                 let steps = self.settle(pipeline, &run(&flow, &WriteTo(&writer), None, resources)?, &mut record)?;
                 record.crc32 = Some(writer.crc32());
-                let bytes = writer.finish(Some(&record.to_json()?), options.sync)?;
+                let bytes = writer.finish_if(Some(&record.to_json()?), options.sync, |place| {
+                    criteria = self.hold(budgeted.as_ref(), pipeline, place, record.crc32)?;
+                    Ok(())
+                })?;
                 let shown =
                     if reversed { crate::store::reversed(pipeline.output())? } else { pipeline.output().clone() };
                 (steps, Some(side(place, Format::Npy, &shown, bytes)))
             }
-            Target::Place(place) => self.to_hdf5(place, &flow, pipeline, &mut record)?,
+            Target::Place(place) => {
+                let check = |place: &Place| {
+                    criteria = self.hold(budgeted.as_ref(), pipeline, place, None)?;
+                    Ok(())
+                };
+                self.to_hdf5(place, &flow, pipeline, &mut record, self.options.budget.map(|_| check))?
+            }
         };
         let loss = record.loss.clone().unwrap_or_else(|| nothing_lost(pipeline.input()));
         let (array, stored) =
@@ -199,8 +228,35 @@ impl Compaction<'_> {
             exact: pipeline.is_exact(),
             steps,
             loss,
+            criteria,
             seconds: start.elapsed().as_secs_f64(),
         })
+    }
+
+    /// What the output is held against, if there is a budget.
+    fn budgeted<'a>(&'a self, source: &'a dyn Source, reversed: bool, record: &Record) -> Result<Option<Budgeted<'a>>> {
+        let Some(limits) = self.options.budget else { return Ok(None) };
+        let dtype = source.spec().dtype();
+        let fill = record.original.fill.filter(|_| dtype.part() == dtype).map(|f| f.bits(dtype)).transpose()?;
+        Ok(Some(Budgeted { limits, resources: &self.options.resources, source, reversed, fill }))
+    }
+
+    /// Reads what was just written, and refuses it if it is over budget.
+    fn hold(
+        &self,
+        budgeted: Option<&Budgeted<'_>>,
+        pipeline: &Pipeline,
+        written: &Place,
+        crc32: Option<u32>,
+    ) -> Result<Vec<Criterion>> {
+        let Some(budgeted) = budgeted else { return Ok(Vec::new()) };
+        let mut opened = open(written)?;
+        if let Some(sum) = crc32 {
+            opened.expect(sum);
+        }
+        let criteria = budgeted.judge(pipeline, &opened)?;
+        opened.verify()?;
+        budgeted.hold(criteria, &self.options.asks)
     }
 
     /// After a pass: refuses what must be refused, and puts the loss into the record (a conversion keeps the old one).
@@ -232,16 +288,9 @@ pub(super) fn format_of(target: &Target) -> Result<Format> {
     }
 }
 
-pub(super) fn side(place: &Place, format: Format, spec: &Spec, stored_bytes: u64) -> Side {
-    Side {
-        place: place.to_string(),
-        format: format.name(),
-        dtype: spec.dtype(),
-        shape: spec.shape().to_vec(),
-        array_bytes: spec.bytes(),
-        stored_bytes,
-    }
-}
+/// Classes that room is kept for. There are more, but room for all would change the bytes of every file, and they do not
+/// occur all at once with counts as long as these; a record that is too long all the same goes beside the file.
+const DRAFTED: usize = 8;
 
 /// The record's JSON with the longest numbers that a run may put into it: what room is kept for in a `.npy` header.
 fn draft(record: &Record) -> Result<String> {
@@ -259,7 +308,7 @@ fn draft(record: &Record) -> Result<String> {
         rmse: 2.0394857610293847e-149,
         mean_error: -4.6102938475601928e-151,
         mean_error_imag: Some(-7.583920192837465e-153),
-        classes: Class::ALL.iter().zip(10_293_847_561..).map(|(c, n)| (c.name().to_owned(), n)).collect(),
+        classes: Class::ALL.iter().take(DRAFTED).zip(10_293_847_561..).map(|(c, n)| (c.name().to_owned(), n)).collect(),
     };
     Record { loss: Some(loss), crc32: Some(3_958_271_604), ..record.clone() }.to_json()
 }
@@ -272,6 +321,7 @@ impl Compaction<'_> {
         _: &Flow<'_>,
         _: &Pipeline,
         _: &mut Record,
+        _: Option<impl FnOnce(&Place) -> Result<()>>,
     ) -> Result<(Vec<StepReport>, Option<Side>)> {
         refuse!(Unsupported, "{place}: this build has no HDF5")
     }

@@ -76,6 +76,6 @@ fn scan(source: &dyn Source, pipeline: &Pipeline, empty: Range, resources: &Reso
     let flow = Flow::packing(pipeline, &packing, source, Phase::Fitting);
     let scan = Scan { empty, all: Mutex::new(empty) };
     let tally = run(&flow, &scan, None, resources)?;
-    super::report::refuse_if_refused(pipeline, &tally)?;
+    super::tallied::refuse_if_refused(pipeline, &tally)?;
     Ok(scan.all.into_inner().unwrap_or_else(PoisonError::into_inner))
 }

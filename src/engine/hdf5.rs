@@ -1,12 +1,13 @@
 //! HDF5 as the end of a run: which attributes a dataset gets so that others understand it.
 
-use super::compact::{Compaction, side};
-use super::report::{Side, StepReport};
+use super::compact::Compaction;
 use super::restore::{Reader, RestoreOptions};
+use super::tallied::side;
 use super::{Flow, WriteTo, run};
 use crate::error::Result;
 use crate::pipeline::{Pipeline, Sink};
 use crate::recipe::{CfPacking, Record};
+use crate::report::{Side, StepReport};
 use crate::store::hdf5::{AttributeValue, MAX_UNIT_BYTES, Options, Writer};
 use crate::store::{Format, Place};
 use crate::transform::{Fill, Step};
@@ -18,6 +19,7 @@ impl Compaction<'_> {
         flow: &Flow<'_>,
         pipeline: &Pipeline,
         record: &mut Record,
+        check: Option<impl FnOnce(&Place) -> Result<()>>,
     ) -> Result<(Vec<StepReport>, Option<Side>)> {
         let (options, output) = (self.options, pipeline.output());
         // A unit too large for a chunk may still be cut, only not anywhere.
@@ -28,7 +30,7 @@ impl Compaction<'_> {
         let tally = run(flow, &WriteTo(&writer), writer.grain(), &options.resources)?;
         let steps = self.settle(pipeline, &tally, record)?;
         let place = Place { path: place.path.clone(), member: Some(writer.name().to_owned()) };
-        let bytes = writer.finish(Some(&record.to_json()?), &attributes(record), options.sync)?;
+        let bytes = writer.finish_if(Some(&record.to_json()?), &attributes(record), options.sync, check)?;
         Ok((steps, Some(side(&place, Format::Hdf5, pipeline.output(), bytes))))
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ndarray::{ArrayD, ArrayViewD};
 
-use super::report::{refuse_broken_bounds, refuse_if_refused, summarise};
+use super::tallied::{refuse_broken_bounds, refuse_if_refused, summarise};
 use super::{Flow, Phase, Resources, StepReport, Visit, fit, run};
 use crate::array::{Buf, ByteOrder, Element, Slice, Span, Spec, from_ndarray, to_ndarray};
 use crate::error::Result;

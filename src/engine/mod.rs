@@ -1,14 +1,17 @@
 //! Moves parts from a source to a sink on all cores within a bound of memory; the only layer that starts threads.
 
+mod assess;
+mod budgeted;
 mod compact;
 mod cut;
 mod fit;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 mod memory;
-mod report;
+mod ordered;
 mod restore;
 mod spooled;
+mod tallied;
 mod transposed;
 
 use std::num::NonZeroUsize;
@@ -19,10 +22,13 @@ use crate::array::{Buf, Span};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Grain, Pipeline, Sink, Source, Tally, Work};
 
+pub use assess::{AssessOptions, CompareOptions, assess, compare, describe};
 pub use compact::{CompactOptions, Target, compact};
 pub use memory::Compacted;
-pub use report::{Report, StepReport};
 pub use restore::{Reader, RestoreOptions, Restored, restore};
+pub use tallied::Report;
+
+pub use crate::report::StepReport;
 
 /// The default bound on the memory of blocks in flight, in bytes.
 pub const DEFAULT_MEMORY: u64 = 256 << 20;
@@ -56,6 +62,8 @@ pub enum Phase {
     Restoring,
     /// Comparing checksums.
     Checking,
+    /// Comparing original and restored.
+    Comparing,
 }
 
 /// How much of the machine a run may use, and whom it tells.

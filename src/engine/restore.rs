@@ -4,15 +4,16 @@ use std::time::Instant;
 
 use ndarray::ArrayD;
 
-use super::compact::{format_of, never_the_input, side};
+use super::compact::{format_of, never_the_input};
 use super::memory::Gather;
-use super::report::Side;
+use super::tallied::side;
 use super::transposed::Transposed;
 use super::{Flow, Nowhere, Phase, Resources, Target, WriteTo, prefer, run, spooled};
 use crate::array::{Buf, Element, Slice, Spec, to_ndarray};
 use crate::error::{Result, refuse};
 use crate::pipeline::{Pipeline, Sliced, Source};
 use crate::recipe::{Axes, Record};
+use crate::report::Side;
 use crate::store::{Format, NpyWriter, Opened, Place, Replace, open, reversed};
 
 /// How an array is restored.
@@ -101,6 +102,21 @@ impl Reader {
         &self.opened
     }
 
+    /// The shape of the chunks the file is stored in, in the original array's axes; `None` where it is not chunked, and where
+    /// its chunks are no boxes of the original.
+    pub(super) fn chunk(&self) -> Option<Vec<u64>> {
+        let chunk = self.opened.chunk()?;
+        let (packed, shown) = (self.opened.shown().shape(), self.shown.shape());
+        if packed == shown && self.pipeline.is_elementwise() {
+            return Some(chunk.to_vec());
+        }
+        // Steps along the last axes: chunks that hold those whole cut the leading ones alone.
+        let lead = packed.iter().zip(shown).take_while(|(a, b)| a == b).count();
+        let whole = chunk.get(lead..)?.iter().zip(packed.get(lead..)?).all(|(c, d)| c >= d);
+        let cut = chunk.get(..lead)?.iter().chain(shown.get(lead..)?);
+        (whole && lead > 0).then(|| cut.copied().collect())
+    }
+
     /// The whole original array in memory. `T` must be its dtype's type.
     pub fn read<T: Element>(&self) -> Result<ArrayD<T>> {
         self.slice_with(&Slice::default())
@@ -153,14 +169,17 @@ impl Reader {
     }
 
     /// Runs `with` on the original array (or `slice` of it) in the given axis order, and the elements of its unit.
-    fn with_view<R>(
+    pub(super) fn with_view<R>(
         &self,
         axes: Axes,
         slice: Option<&Slice>,
         resources: &Resources<'_>,
         with: impl FnOnce(&dyn Source, u64) -> Result<R>,
     ) -> Result<R> {
-        let restoring = self.pipeline.restoring(&self.opened);
+        // Chunks that lie across C order are decoded once each into a temporary file; a slice reads only what it needs.
+        let pieces = if slice.is_none() { spooled::by_pieces(&self.opened, resources)? } else { None };
+        let stored: &dyn Source = pieces.as_ref().map_or(&self.opened, |s| s);
+        let restoring = self.pipeline.restoring(stored);
         let unit = self.pipeline.unit().input;
         let (spool, transposed);
         let (view, unit): (&dyn Source, u64) = if self.axes == axes || self.shown.shape().len() < 2 {

@@ -1,5 +1,7 @@
 //! Arrays in files: the only layer that touches the file system.
 
+mod append;
+mod checksum;
 #[cfg(feature = "hdf5")]
 pub mod hdf5;
 mod npy;
@@ -8,9 +10,11 @@ mod open;
 mod output;
 mod spool;
 
+pub use append::append;
+pub use checksum::sha256;
 pub use npy::{NpyFile, NpyWriter, sidecar_path};
 pub use npz::members;
-pub use open::{Format, Opened, Place, open};
+pub use open::{Format, Opened, Place, arrays, open};
 pub use output::{Pending, Replace};
 
 pub(crate) use npy::reversed;

@@ -154,6 +154,30 @@ fn hdf5(path: &Path, _member: Option<&str>) -> Result<(Store, Format)> {
     refuse!(Unsupported, "{} is an HDF5 file and this build has none; build with the feature `hdf5`", path.display())
 }
 
+/// The names of the arrays of numbers that the file at `path` holds, if it can hold several; none for other files and for
+/// standard input.
+pub fn arrays(path: &Path) -> Result<Vec<String>> {
+    if path == Path::new("-") {
+        return Ok(Vec::new());
+    }
+    let failed = |e| Error::io(format!("opening {}", path.display()), e);
+    let mut head = [0u8; 8];
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return refuse!(Usage, "{} is a folder; give an array file", path.display());
+    }
+    file.read_at(&mut head, 0).map_err(failed)?;
+    if head.starts_with(b"PK") {
+        return npz::members(path);
+    }
+    #[cfg(feature = "hdf5")]
+    if head == *HDF5_MAGIC {
+        let all = super::hdf5::list(path)?;
+        return Ok(all.into_iter().filter(|(_, spec)| spec.is_ok()).map(|(name, _)| name).collect());
+    }
+    Ok(Vec::new())
+}
+
 /// Whether two places lie in the same file, links and redirected standard input seen through.
 pub(crate) fn same_file(a: &Place, b: &Place) -> bool {
     let identity = |place: &Place| {
@@ -255,6 +279,25 @@ impl Opened {
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.stored_bytes(),
         }
+    }
+
+    /// The shape of its chunks, where it is stored in chunks.
+    pub fn chunk(&self) -> Option<&[u64]> {
+        match &self.store {
+            Store::Npy(_) => None,
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.chunk(),
+        }
+    }
+
+    /// Bytes on disk, headers included: the whole file's where it holds this array alone, else what the array takes up in it.
+    pub fn bytes_on_disk(&self) -> Result<u64> {
+        if self.format == Format::Hdf5 && arrays(&self.place.path)?.len() == 1 {
+            let path = &self.place.path;
+            let meta = std::fs::metadata(path).map_err(|e| Error::io(format!("reading {}", path.display()), e))?;
+            return Ok(meta.len());
+        }
+        Ok(self.stored_bytes())
     }
 
     /// How it is laid out in the file, in a few words.

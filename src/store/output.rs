@@ -40,7 +40,7 @@ impl Pending {
             if replace == Replace::Never {
                 return refuse!(
                     Exists,
-                    "{} exists already; choose another name with -o, or --force to replace it",
+                    "{} exists already; choose another name, or --force to replace it",
                     target.display()
                 );
             }
@@ -88,6 +88,22 @@ impl Pending {
             Some(path) => path.to_path_buf(),
             None => PathBuf::from(format!("/proc/self/fd/{}", self.file.as_raw_fd())),
         }
+    }
+
+    /// Gives the file a hidden temporary name in its folder, for libraries that resolve names themselves. It keeps that until
+    /// it is committed or dropped: a file that has lost its last name can never get another.
+    pub fn name(&mut self) -> Result<&Path> {
+        if self.named.is_none() {
+            let failed = |e: io::Error| Error::io(format!("naming {} for a moment", self.target.display()), e);
+            let unnamed = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            let link = |to: &Path| {
+                rustix::fs::linkat(CWD, unnamed.as_str(), CWD, to, AtFlags::SYMLINK_FOLLOW).map_err(io::Error::from)
+            };
+            let temp =
+                tempfile::Builder::new().prefix(".compact-").suffix(".tmp").make_in(folder_of(&self.target), link);
+            self.named = Some(temp.map_err(failed)?.into_temp_path());
+        }
+        Ok(self.named.as_deref().unwrap_or(&self.target))
     }
 
     /// Sets the length and has the blocks reserved, so that a full disk shows now and writing is fast. File systems that

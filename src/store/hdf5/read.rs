@@ -170,6 +170,11 @@ impl Dataset {
         &self.layout
     }
 
+    /// The shape of the chunks, where it is stored in chunks.
+    pub fn chunk(&self) -> Option<&[u64]> {
+        self.chunk.as_deref()
+    }
+
     /// Bytes that the elements take in the file, after compression.
     pub fn stored_bytes(&self) -> u64 {
         self.stored_bytes

@@ -15,7 +15,7 @@ use super::raw::{self, Id};
 use crate::array::{Buf, ByteOrder, DType, Spec, index_of};
 use crate::error::{Error, Result, refuse};
 use crate::pipeline::{Grain, Sink, Work};
-use crate::store::{Pending, Replace};
+use crate::store::{Pending, Place, Replace};
 
 /// The name a dataset of `dtype` is given where none is asked for.
 ///
@@ -162,7 +162,19 @@ impl Writer {
     /// `Usage` where elements are missing; `Unsupported` for text over [`MAX_ATTRIBUTE_BYTES`]; `Exists` where the file
     /// came into being meanwhile, or the one added to has changed meanwhile; `Io`.
     pub fn finish(self, record_json: Option<&str>, attributes: &[(String, AttributeValue)], sync: bool) -> Result<u64> {
-        let Self { spec, name, written, dataset, file, pending, added_to, .. } = self;
+        self.finish_if(record_json, attributes, sync, None::<fn(&Place) -> Result<()>>)
+    }
+
+    /// As [`Writer::finish`], if `check` allows it: it is called with a place where the complete dataset can be opened while
+    /// the file has no name. On its error nothing is left.
+    pub fn finish_if(
+        self,
+        record_json: Option<&str>,
+        attributes: &[(String, AttributeValue)],
+        sync: bool,
+        check: Option<impl FnOnce(&Place) -> Result<()>>,
+    ) -> Result<u64> {
+        let Self { spec, name, written, dataset, file, mut pending, added_to, .. } = self;
         let place = format!("{}:{name}", pending.target().display());
         let at = |e: Error| e.at(&place);
         let written = written.into_inner();
@@ -196,6 +208,10 @@ impl Writer {
                 "{} was changed by another program meanwhile; it was left as it is, run again",
                 original.path.display()
             );
+        }
+        if let Some(check) = check {
+            let path = pending.name()?.to_owned();
+            check(&Place { path, member: Some(name.clone()) })?;
         }
         let failed = |e: io::Error| Error::io(format!("finishing {}", pending.target().display()), e);
         let bytes = pending.file().metadata().map_err(failed)?.len();

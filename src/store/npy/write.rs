@@ -10,7 +10,7 @@ use super::read::sidecar_path;
 use crate::array::{Buf, ByteOrder, Spec};
 use crate::error::{Error, Result, refuse};
 use crate::pipeline::{Sink, Work};
-use crate::store::{Pending, Replace};
+use crate::store::{Pending, Place, Replace};
 
 /// A `.npy` file in the making. Parts may come in any order; the header, with the record, is written last into room kept
 /// for it.
@@ -93,6 +93,12 @@ impl NpyWriter {
 
     /// Writes the header with the record `json` and gives the file its name. Returns its size in bytes.
     pub fn finish(self, json: Option<&str>, sync: bool) -> Result<u64> {
+        self.finish_if(json, sync, |_| Ok(()))
+    }
+
+    /// As [`NpyWriter::finish`], if `check` allows it: it is called with a place where the complete file can be opened while it
+    /// has no name. On its error nothing is left.
+    pub fn finish_if(self, json: Option<&str>, sync: bool, check: impl FnOnce(&Place) -> Result<()>) -> Result<u64> {
         let failed = |e| Error::io(format!("writing {}", self.pending.target().display()), e);
         let bits = match (json, &self.sidecar) {
             (Some(json), None) => padding::encode(json)?,
@@ -107,6 +113,7 @@ impl NpyWriter {
             sidecar = Some(sidecar_path(self.pending.target()));
         }
         self.pending.file().write_all_at(&head, 0).map_err(failed)?;
+        check(&Place { path: self.pending.path(), member: None })?;
         let stale = sidecar_path(self.pending.target());
         // The record first: an array without it could not be undone.
         let fresh = match (sidecar, json) {

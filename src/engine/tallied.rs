@@ -2,48 +2,13 @@
 
 use serde::Serialize;
 
-use crate::array::{DType, Spec};
+use crate::array::Spec;
 use crate::error::{Error, ErrorKind, Result};
-use crate::metric::{Loss, LossRecord};
+use crate::metric::{Criterion, Loss, LossRecord};
 use crate::pipeline::{Pipeline, StepTally, Tally};
-use crate::transform::{Fidelity, Step};
-
-/// One end of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Side {
-    /// Where it is, as written on a command line.
-    pub place: String,
-    /// `npy`, `npz` or `hdf5`.
-    pub format: &'static str,
-    /// Dtype.
-    pub dtype: DType,
-    /// Shape as NumPy or h5py shows it.
-    pub shape: Vec<u64>,
-    /// Bytes of the elements.
-    pub array_bytes: u64,
-    /// Bytes on disk, headers included.
-    pub stored_bytes: u64,
-}
-
-/// One step of a run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct StepReport {
-    /// The recorded step.
-    #[serde(flatten)]
-    pub step: Step,
-    /// The step in a few words.
-    pub words: String,
-    /// Dtype after it.
-    pub dtype: DType,
-    /// Shape after it.
-    pub shape: Vec<u64>,
-    /// Bytes of the elements after it.
-    pub bytes: u64,
-    /// The largest absolute error that is possible, where the parameters tell it.
-    pub bound: Option<f64>,
-    /// What this step lost by itself; `None` for an exact step.
-    pub loss: Option<LossRecord>,
-}
+use crate::report::{Side, StepReport};
+use crate::store::{Format, Place};
+use crate::transform::Fidelity;
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -62,8 +27,23 @@ pub struct Report {
     pub steps: Vec<StepReport>,
     /// Original against restored, over every element.
     pub loss: LossRecord,
+    /// Each limit of the budget and what was measured on the output; empty without a budget.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub criteria: Vec<Criterion>,
     /// Wall time in seconds.
     pub seconds: f64,
+}
+
+/// One end of a run.
+pub(super) fn side(place: &Place, format: Format, spec: &Spec, stored_bytes: u64) -> Side {
+    Side {
+        place: place.to_string(),
+        format: format.name(),
+        dtype: spec.dtype(),
+        shape: spec.shape().to_vec(),
+        array_bytes: spec.bytes(),
+        stored_bytes,
+    }
 }
 
 /// Loss on the original array from a loss on stage `k`'s input, where all but `once` may stand for two elements.
@@ -96,6 +76,10 @@ pub(super) fn summarise(pipeline: &Pipeline, tally: &Tally) -> (Vec<StepReport>,
             bound: match stage.step.transform().fidelity(&stage.io.input) {
                 Fidelity::Lossy { max_abs, .. } => max_abs,
                 Fidelity::Exact => Some(0.0),
+            },
+            bound_rel: match stage.step.transform().fidelity(&stage.io.input) {
+                Fidelity::Lossy { max_rel, .. } => max_rel,
+                Fidelity::Exact => None,
             },
             loss: pipeline.stage_is_lossy(k).then(|| on_original(pipeline, k, loss, once)),
         })
