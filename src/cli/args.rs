@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::bits::Bits;
 use super::help;
+use super::limits::LimitArgs;
 use super::number::{Memory, Threads};
 use crate::array::Slice;
 use crate::transform::{Fill, ScaleOffsetAsk};
@@ -21,6 +22,7 @@ const STYLES: Styles = Styles::styled()
 const STEPS: &str = "Steps";
 const OUTPUT: &str = "Output";
 const RUN: &str = "Run";
+pub(super) const LIMITS: &str = "Limits";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -53,6 +55,22 @@ pub(super) enum Command {
     /// slice of it, for which only the parts that it needs are read.
     #[command(after_help = help::RESTORE_EXAMPLES, max_term_width = 100)]
     Restore(RestoreArgs),
+    /// Compare a file with its original: every metric, as a table, a page (.html), .md, .json, .csv or .xml
+    ///
+    /// Compares what COMPACTED restores to (or holds, if it is an ordinary array: any tool may have made it) with ORIGINAL, read
+    /// again from disk, and says what was lost, where, by which step, and whether a budget allows it.
+    #[command(after_help = help::REPORT_EXAMPLES, max_term_width = 100)]
+    Report(ReportArgs),
+    /// Hold a file against limits: one line each, PASSED or FAILED, and an exit code for CI
+    ///
+    /// Compares what COMPACTED restores to with ORIGINAL, read again from disk, and holds it against limits: those given as flags, or
+    /// those of a budget file. Without any limit a compacted file must keep what it says of itself, and an ordinary array must
+    /// equal the original. Every change of class (a value became NaN, infinite, zero, of the other sign, ...) fails unless allowed.
+    #[command(after_help = help::VERIFY_EXAMPLES, max_term_width = 100)]
+    Verify(VerifyArgs),
+    /// Write a starting budget file for an array
+    #[command(subcommand, max_term_width = 100)]
+    Budget(BudgetCommand),
     /// Say what a file holds, how it was made, what that lost, and how Python opens it
     #[command(max_term_width = 100)]
     Info(InfoArgs),
@@ -79,6 +97,12 @@ pub(super) struct CompactArgs {
     pub(super) steps: StepArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+    /// Budget file (TOML): the output is read again and held against it before it gets its name
+    ///
+    /// Budget file (TOML, see docs/budgets.md): the output is read again, restored, and held against it before it gets its name.
+    /// Over budget means exit code 1, no output, and the finest change of the steps that would keep it.
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath, help_heading = OUTPUT)]
+    pub(super) budget: Option<PathBuf>,
     /// Keep the recipe in OUT.compact.json beside a .npy output, not in its header
     #[arg(long, help_heading = OUTPUT)]
     pub(super) sidecar: bool,
@@ -233,6 +257,86 @@ pub(super) struct RestoreArgs {
     pub(super) slice: Option<Slice>,
     #[command(flatten)]
     pub(super) output: OutputArgs,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+/// What both `report` and `verify` compare.
+#[derive(Debug, Args)]
+pub(super) struct PairArgs {
+    /// The array as it was: file.npy, archive.npz:NAME, file.h5:/DATASET, or - for standard input
+    #[arg(value_name = "ORIGINAL", value_hint = ValueHint::FilePath)]
+    pub(super) original: OsString,
+    /// What became of it: a compacted file, or any array file of the same shape and dtype
+    #[arg(value_name = "COMPACTED", value_hint = ValueHint::FilePath)]
+    pub(super) compacted: OsString,
+    /// Value that marks missing data: changes to and from it are told apart, and it enters no other metric
+    ///
+    /// Value that marks missing data: changes to and from it are told apart, and it enters no other metric. Default: what the
+    /// files declare (_FillValue of HDF5 and NetCDF-4, the recipe's fill value).
+    #[arg(long, value_name = "V", allow_hyphen_values = true)]
+    pub(super) fill: Option<Fill>,
+    /// Worst elements to list
+    #[arg(long, value_name = "K", default_value_t = 10)]
+    pub(super) worst: u16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ReportArgs {
+    #[command(flatten)]
+    pub(super) pair: PairArgs,
+    /// Budget file (TOML) to hold it against: docs/budgets.md
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
+    pub(super) budget: Option<PathBuf>,
+    /// File to write: .html .md .json .csv .xml (JUnit); may be given several times. Rows are added to an existing .csv
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(super) output: Vec<PathBuf>,
+    /// Replace files that exist
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyArgs {
+    #[command(flatten)]
+    pub(super) pair: PairArgs,
+    /// Budget file (TOML); limits given as flags come on top
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath, help_heading = LIMITS)]
+    pub(super) budget: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+    /// Write the result as JUnit XML
+    #[arg(long, value_name = "FILE.xml", value_hint = ValueHint::FilePath)]
+    pub(super) junit: Option<PathBuf>,
+    /// Replace the JUnit file if it exists
+    #[arg(long)]
+    pub(super) force: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum BudgetCommand {
+    /// Write a filled-in starting budget from an array's own scale
+    Init(InitArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct InitArgs {
+    /// The array (or a .npz or HDF5 file, for all of its arrays)
+    #[arg(value_name = "ARRAY", value_hint = ValueHint::FilePath)]
+    pub(super) input: OsString,
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE.toml", value_hint = ValueHint::FilePath)]
+    pub(super) output: Option<PathBuf>,
+    /// Value that marks missing data
+    #[arg(long, value_name = "V", allow_hyphen_values = true)]
+    pub(super) fill: Option<Fill>,
+    /// Replace the file if it exists
+    #[arg(long)]
+    pub(super) force: bool,
     #[command(flatten)]
     pub(super) run: RunArgs,
 }

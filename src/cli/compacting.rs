@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use super::args::CompactArgs;
 use super::voice::Voice;
-use super::{names, options, progress, steps, table};
+use super::{assessing, names, options, progress, steps, table};
 use crate::engine::{CompactOptions, compact};
 use crate::error::{Result, refuse};
 use crate::store::Place;
@@ -20,10 +20,12 @@ pub(super) fn run(args: &CompactArgs, voice: &Voice) -> Result<()> {
     let target = options::target(&args.output, place.clone());
     #[cfg(feature = "hdf5")]
     let hdf5 = options::hdf5(&args.output)?;
+    let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
     let report = progress::with_bar(voice.shows_progress(), |tell| {
         let settings = CompactOptions {
             asks,
             fill: args.steps.fill,
+            budget: budget.as_ref().map(|b| b.of(input.member.as_deref())),
             replace: options::replace(&args.output),
             sidecar: args.sidecar,
             sync: args.output.sync,

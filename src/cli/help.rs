@@ -15,6 +15,9 @@ Steps may be given in any order; they run in this one: triangle, keepbits, scale
 pub(super) const USAGE: &str = "\
 compact INPUT [STEPS] [-o OUT]
        compact restore FILE [-o OUT] [--slice '0:10,:,3']
+       compact report ORIGINAL FILE [--budget B.toml] [-o page.html]
+       compact verify ORIGINAL FILE [--max-abs E | --budget B.toml] [--junit out.xml]
+       compact budget init ARRAY
        compact info FILE
        compact completions SHELL | man [-o FOLDER]";
 
@@ -38,12 +41,31 @@ Exit codes:
   2  wrong command line, recipe or file, or the operating system refused; no output was left
 
 Files:
-  Sizes are in SI units: 1 MB = 1,000,000 bytes. The original is never changed. An output appears under its name whole or not at all, and replaces nothing without --force. An input called `info` or `restore` is given as ./info or ./restore.";
+  Sizes are in SI units: 1 MB = 1,000,000 bytes. The original is never changed. An output appears under its name whole or not at all, and replaces nothing without --force. An input called like a command (`info`, `report`, ...) is given with its folder: ./info.";
 
 /// What follows the long help.
 pub(super) fn after_long() -> String {
     format!("{EXAMPLES}\n\n{EXIT_CODES}")
 }
+
+/// Examples for `report`.
+pub(super) const REPORT_EXAMPLES: &str = "\
+Examples:
+  compact report grids.npy grids.compact.npy                  a table
+  compact report grids.npy grids.h5 --budget grids.toml -o grids.html -o grids.md
+  compact report before.nc:/t2m after.nc:/t2m -o all.csv      one row more
+
+Exit codes, with --budget: 0 within budget, 1 over budget, 2 could not check.";
+
+/// Examples for `verify`.
+pub(super) const VERIFY_EXAMPLES: &str = "\
+Examples:
+  compact verify grids.npy grids.compact.npy --max-abs 0.01 --psnr 60
+  compact verify grids.npy grids.compact.npy                  does it keep what it says of itself?
+  compact verify run.npz run.h5 --budget run.toml --junit out.xml
+
+Exit codes: 0 within all limits, 1 over one, 2 could not check (files that differ in shape or dtype, a limit on what is not
+defined, a budget with a mistake).";
 
 /// Examples for `restore`.
 pub(super) const RESTORE_EXAMPLES: &str = "\

@@ -6,17 +6,20 @@
 //! later versions; none changes its meaning. Progress and error messages go to standard error.
 
 mod args;
+mod assessing;
 mod bits;
 mod compacting;
 mod exit;
 mod generate;
 mod help;
 mod info;
+mod limits;
 mod names;
 mod number;
 mod options;
 mod progress;
 mod readers;
+mod report_table;
 mod restoring;
 mod steps;
 mod table;
@@ -30,7 +33,8 @@ pub use exit::{Exit, kind_name};
 pub use info::{Info, Loaded, Member, Stored};
 pub use readers::Reading;
 
-use args::{Cli, Command};
+use crate::error::Result;
+use args::{BudgetCommand, Cli, Command};
 use voice::Voice;
 
 /// Runs the command line `args`, the program's name first, and returns how it ended.
@@ -43,12 +47,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let voice = match &cli.command {
         None => Voice::new(cli.compact.run.json, cli.compact.run.quiet),
         Some(Command::Restore(restore)) => Voice::new(restore.run.json, restore.run.quiet),
+        Some(Command::Report(report)) => Voice::new(report.run.json, report.run.quiet),
+        Some(Command::Verify(verify)) => Voice::new(verify.run.json, verify.run.quiet),
+        Some(Command::Budget(BudgetCommand::Init(init))) => Voice::new(init.run.json, init.run.quiet),
         Some(Command::Info(info)) => Voice::new(info.json, false),
         Some(Command::Completions(_) | Command::Man(_)) => Voice::new(false, false),
     };
     let result = match &cli.command {
         None => compacting::run(&cli.compact, &voice),
         Some(Command::Restore(restore)) => restoring::run(restore, &voice),
+        Some(Command::Report(report)) => return told(assessing::report(report, &args, &voice), &voice),
+        Some(Command::Verify(verify)) => return told(assessing::verify(verify, &args, &voice), &voice),
+        Some(Command::Budget(BudgetCommand::Init(init))) => assessing::init(init, &voice),
         Some(Command::Info(info)) => info::run(info, &voice),
         Some(Command::Completions(completions)) => generate::completions(completions, &voice),
         Some(Command::Man(man)) => generate::man(man, &voice),
@@ -56,5 +66,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     match result {
         Ok(()) => Exit::Done,
         Err(error) => voice.error(&error),
+    }
+}
+
+/// How a run ends that has a verdict: by that, or by its error. What could not be checked is never a success, and an error is
+/// never the verdict "over budget".
+fn told(result: Result<Exit>, voice: &Voice) -> Exit {
+    match result {
+        Ok(exit) => exit,
+        Err(error) => {
+            voice.error(&error);
+            Exit::Failed
+        }
     }
 }

@@ -1,11 +1,12 @@
-//! Numbers with units: as they are read from a command line, and as they are written for people.
+//! Numbers with units, as they are read from a command line; how they are written stands with the reports.
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use crate::array::Scalar;
 use crate::engine::DEFAULT_MEMORY;
 use crate::error::{Error, ErrorKind, Result, refuse};
+
+pub(super) use crate::report::number::{at_most, count, ratio, seconds, shape, size};
 
 /// Less memory than this would make blocks too small to work on at full speed, and saves nothing that matters.
 const MIN_MEMORY: u64 = 16 << 20;
@@ -76,79 +77,14 @@ impl FromStr for Threads {
     }
 }
 
-/// Bytes in SI units with one decimal: `999 B`, `20.0 MB`.
-pub(super) fn size(bytes: u64) -> String {
-    const NAMES: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let mut value = bytes as f64 / 1000.0;
-    let mut name = 0;
-    // 999.95 would be printed as 1000.0.
-    while value >= 999.95 && name + 1 < NAMES.len() {
-        value /= 1000.0;
-        name += 1;
-    }
-    format!("{value:.1} {}", NAMES[name])
-}
-
-/// A count with its thousands marked: `19,881,000`.
-pub(super) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Seconds: `0.081 s`, `7.42 s`, `65.0 s`.
-pub(super) fn seconds(s: f64) -> String {
-    match s {
-        s if s < 1.0 => format!("{s:.3} s"),
-        s if s < 10.0 => format!("{s:.2} s"),
-        s => format!("{s:.1} s"),
-    }
-}
-
 /// Bytes a second in SI units.
 pub(super) fn rate(bytes: u64, seconds: f64) -> String {
     format!("{}/s", size((bytes as f64 / seconds.max(1e-9)) as u64))
 }
 
-/// A ratio of sizes: `7.94 x`.
-pub(super) fn ratio(ratio: f64) -> String {
-    if ratio < 99.995 { format!("{ratio:.2} x") } else { format!("{ratio:.0} x") }
-}
-
 /// An error in a table: three digits, enough to compare it with a bound. Zero is `0`.
 pub(super) fn error(x: f64) -> String {
     if x == 0.0 { "0".to_owned() } else { format!("{x:.2e}") }
-}
-
-/// A bound for people: six digits, rounded up so that the statement stays true.
-pub(super) fn at_most(x: f64) -> String {
-    let (mantissa, exponent) = match format!("{x:.5e}").split_once('e') {
-        Some((m, e)) => (m.parse::<f64>().unwrap_or(0.0), e.to_owned()),
-        None => return Scalar::Float(x).to_string(),
-    };
-    let read = |m: f64| format!("{m:.5}e{exponent}").parse::<f64>().unwrap_or(x);
-    let rounded = read(mantissa);
-    Scalar::Float(if rounded < x { read(mantissa + 1e-5) } else { rounded }).to_string()
-}
-
-/// A shape as NumPy prints it; the middle of a long one is left out.
-pub(super) fn shape(shape: &[u64]) -> String {
-    const SHOWN: usize = 5;
-    let text = |list: &[u64]| list.iter().map(u64::to_string).collect::<Vec<_>>().join(", ");
-    match shape {
-        [one] => format!("({one},)"),
-        list if list.len() <= SHOWN => format!("({})", text(list)),
-        list => format!("({}, ..., {})", text(&list[..2]), text(&list[list.len() - 2..])),
-    }
 }
 
 #[cfg(test)]
@@ -180,21 +116,8 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_written_for_people() {
-        assert_eq!(size(159_048_000), "159.0 MB");
-        assert_eq!(size(999), "999 B");
-        assert_eq!(size(999_960), "1.0 MB");
-        assert_eq!(size(u64::MAX), "18.4 EB");
-        assert_eq!(count(19_881_000), "19,881,000");
-        assert_eq!(count(7), "7");
-        assert_eq!(shape(&[3]), "(3,)");
-        assert_eq!(shape(&[]), "()");
-        assert_eq!(shape(&[2; 32]), "(2, 2, ..., 2, 2)");
+    fn errors_have_three_digits() {
         assert_eq!(error(0.0078125), "7.81e-3");
-        assert_eq!(at_most(0.0078125), "0.0078125");
-        assert_eq!(at_most(0.005000000000000225), "0.00500001");
-        assert_eq!(at_most(0.0019529632209946968), "0.00195297");
-        assert_eq!(at_most(9.999999717180685e-10), "1e-9");
-        assert_eq!(at_most(1e300), "1e300");
+        assert_eq!(error(0.0), "0");
     }
 }

@@ -49,6 +49,7 @@ fn pack(phase: Phase, done: u64) -> u64 {
         Phase::Compacting => 2,
         Phase::Restoring => 3,
         Phase::Checking => 4,
+        Phase::Comparing => 5,
     };
     number << PHASE_SHIFT | done.min((1 << PHASE_SHIFT) - 1)
 }
@@ -60,6 +61,7 @@ fn unpack(state: u64) -> (Option<&'static str>, u64) {
         2 => Some("compacting"),
         3 => Some("restoring"),
         4 => Some("checking"),
+        5 => Some("comparing"),
         _ => None,
     };
     (words, state & ((1 << PHASE_SHIFT) - 1))
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn phase_and_bytes_survive_in_one_word() {
-        for phase in [Phase::Fitting, Phase::Compacting, Phase::Restoring, Phase::Checking] {
+        for phase in [Phase::Fitting, Phase::Compacting, Phase::Restoring, Phase::Checking, Phase::Comparing] {
             let (words, done) = unpack(pack(phase, 8_000_000_000_000));
             assert!(words.is_some());
             assert_eq!(done, 8_000_000_000_000);

@@ -23,6 +23,7 @@ pub(super) fn compacted(report: &Report, in_the_way: Option<&Place>, paint: Pain
     text += &steps(report, paint);
     let mut lines = vec![("size", sizes(report))];
     lines.extend(loss(&report.loss, report.exact, report.steps.is_empty(), paint));
+    lines.extend(super::report_table::kept(&report.criteria, paint));
     if let Some(output) = &report.output {
         lines.extend(opening(&Place::parse(&output.place)));
         lines.push(("undo", format!("compact restore {}", shell(&output.place))));

@@ -53,7 +53,7 @@ impl Paint {
     }
 
     /// What went wrong.
-    fn bad(self, text: &str) -> String {
+    pub(super) fn bad(self, text: &str) -> String {
         self.with(AnsiColor::Red.on_default().bold(), text)
     }
 }
