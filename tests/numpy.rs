@@ -1,4 +1,5 @@
-//! NumPy as the judge: `tests/interop/npy_peers.py` runs the built command and compares every array with NumPy's own.
+//! NumPy as the judge: `tests/interop/npy_peers.py` runs the built command and compares every array with NumPy's own,
+//! `metric_peers.py` every figure of a report.
 #![cfg(feature = "cli")]
 #![allow(
     clippy::unwrap_used,
@@ -29,6 +30,11 @@ fn judge(script: &str, says: &str) {
 #[test]
 fn numpy_reads_what_is_written_and_computes_the_same_bits() {
     judge("npy_peers.py", "arrays compared with NumPy");
+}
+
+#[test]
+fn every_figure_of_a_report_is_numpys_and_no_trap_fools_a_verdict() {
+    judge("metric_peers.py", " 0 differ");
 }
 
 #[cfg(feature = "hdf5")]
