@@ -23,8 +23,13 @@ demo: setup-demo ## Compact a real array to .npy and HDF5, restore it, compare w
 	$(CARGO) build --locked --release
 	@COMPACT="$(TARGET)/release/compact" scripts/demo.sh
 
-.PHONY: test test-full test-format-page test-library test-without-c
-test: test-full test-format-page test-library test-without-c ## Run every test, interoperability with Python included
+.PHONY: reports
+reports: setup-demo ## Rebuild the example reports in docs/reports, and check their verdicts
+	$(CARGO) build --locked --release
+	@COMPACT="$(TARGET)/release/compact" scripts/make_reports.sh
+
+.PHONY: test test-full test-format-page test-report-page test-library test-without-c
+test: test-full test-format-page test-report-page test-library test-without-c ## Run every test, interoperability with Python included
 
 test-full: setup
 	NDCOMPACT_REQUIRE_PYTHON=1 $(CARGO) test --locked --all-features
@@ -33,6 +38,14 @@ test-full: setup
 test-format-page: setup
 	$(CARGO) build --locked --all-features
 	$(PYTHON_BIN) scripts/check_format_page.py --binary "$(TARGET)/debug/compact"
+
+# Report pages in a headless Chromium, which npm brings into .venv/browser. Where that cannot be had the check says so and is
+# left out: everything else about the pages is tested without a browser.
+test-report-page: setup
+	$(CARGO) build --locked --all-features
+	@scripts/setup-browser.sh || echo "test-report-page: no Chromium to be had here"
+	@COMPACT="$(TARGET)/debug/compact" scripts/make_reports.sh --verdicts
+	$(PYTHON_BIN) tests/interop/page_in_browser.py demo-out/reports/*.html
 
 test-library: setup
 	NDCOMPACT_REQUIRE_PYTHON=1 $(CARGO) test --locked --no-default-features
@@ -61,6 +74,7 @@ bench: setup-demo ## Measure kernels, and whole runs against cp and NumPy
 	$(CARGO) build --locked --release
 	$(CARGO) bench --locked
 	$(PYTHON_BIN) scripts/bench_vs_cp.py --binary "$(TARGET)/release/compact"
+	$(PYTHON_BIN) scripts/bench_report.py --binary "$(TARGET)/release/compact"
 
 bench-memory: setup-demo ## Measure peak memory on 8 GB inputs (writes up to 10 GB at a time)
 	$(CARGO) build --locked --release
