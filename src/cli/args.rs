@@ -64,7 +64,7 @@ pub(super) enum Command {
     /// Hold a file against limits: one line each, PASSED or FAILED, and an exit code for CI
     ///
     /// Compares what COMPACTED restores to with ORIGINAL, read again from disk, and holds it against limits: those given as flags, or
-    /// those of a budget file. Without any limit a compacted file must keep what it says of itself, and an ordinary array must
+    /// those of a budget file. Without any limit a compacted file must keep what it says of itself and what its steps make of the original, and an ordinary array must
     /// equal the original. Every change of class (a value became NaN, infinite, zero, of the other sign, ...) fails unless allowed.
     #[command(after_help = help::VERIFY_EXAMPLES, max_term_width = 100)]
     Verify(VerifyArgs),
@@ -302,7 +302,7 @@ pub(super) struct ReportArgs {
 pub(super) struct VerifyArgs {
     #[command(flatten)]
     pub(super) pair: PairArgs,
-    /// Budget file (TOML); limits given as flags come on top
+    /// Budget file (TOML); where a flag sets the same limit, the stricter of the two holds
     #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath, help_heading = LIMITS)]
     pub(super) budget: Option<PathBuf>,
     #[command(flatten)]
