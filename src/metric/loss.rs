@@ -23,17 +23,6 @@ pub struct Worst {
     pub restored: Scalar,
 }
 
-/// How the values that [`Loss::mirrored_except`] adds relate to those that were measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mirror {
-    /// The same value: a symmetric matrix.
-    Same,
-    /// The negative: a skew-symmetric matrix.
-    Negated,
-    /// The complex conjugate: a Hermitian matrix.
-    Conjugated,
-}
-
 /// What was lost between originals and restored values, added up block by block.
 ///
 /// *Guarantee:* the figures are the same for any blocks, threads and merge order, bit for bit: counts are integers,
@@ -133,20 +122,9 @@ impl Loss {
     /// symmetric matrices measured on their triangle, `once` being the diagonal. Maxima and first positions stay.
     #[must_use]
     pub fn doubled_except(&self, once: &Loss) -> Loss {
-        self.mirrored_except(once, Mirror::Same)
-    }
-
-    /// As [`Loss::doubled_except`], where the second of each pair is what `mirror` says: a negated value brings the
-    /// negated error, so that biases cancel.
-    #[must_use]
-    pub fn mirrored_except(&self, once: &Loss, mirror: Mirror) -> Loss {
         let twice = |all: u64, once: u64| all.saturating_add(all.saturating_sub(once));
-        let sum = |all: &ExactSum, once: &ExactSum, negated: bool| {
+        let sum = |all: &ExactSum, once: &ExactSum| {
             let mut out = all.clone();
-            if negated {
-                // all + −(all − once)
-                return once.clone();
-            }
             out.merge(all);
             out.subtract(once);
             out
@@ -157,12 +135,9 @@ impl Loss {
         out.finite = twice(self.finite, once.finite);
         out.changed = twice(self.changed, once.changed);
         out.nan_payload = twice(self.nan_payload, once.nan_payload);
-        out.bias = sum(&self.bias, &once.bias, mirror == Mirror::Negated);
-        out.bias_imag = self
-            .bias_imag
-            .as_ref()
-            .map(|all| Box::new(sum(all, once.bias_imag.as_ref().unwrap_or(&zero), mirror != Mirror::Same)));
-        out.squares = sum(&self.squares, &once.squares, false);
+        out.bias = sum(&self.bias, &once.bias);
+        out.bias_imag = self.bias_imag.as_ref().map(|all| Box::new(sum(all, once.bias_imag.as_ref().unwrap_or(&zero))));
+        out.squares = sum(&self.squares, &once.squares);
         for (out, once) in out.classes.iter_mut().zip(once.classes) {
             out.count = twice(out.count, once.count);
         }

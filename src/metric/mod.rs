@@ -33,7 +33,7 @@ pub use comparison::{
 pub use describe::{Describe, DescribeOptions, Spread};
 pub use exact_sum::ExactSum;
 pub use figure::{Direction, Effort, Figure, Figures, Group, Number, Unit};
-pub use loss::{Loss, Mirror, Worst};
+pub use loss::{Loss, Worst};
 pub use matrix::{largest_asymmetry, symmetric_eigenvalues};
 pub use pair::{PairOptions, PairScratch, Pairs, PlaneRanges, present, triple};
 pub use record::{LossRecord, Value};
