@@ -26,18 +26,18 @@ fi
 scripts/setup.sh demo
 echo "setup-browser: putting Chromium $version into .venv/browser"
 rm -rf "$folder"
-mkdir -p "$folder/work"
-trap 'rm -rf "$folder/work"' EXIT
+mkdir -p "$folder/unpacked"
+trap 'rm -rf "$folder/unpacked"' EXIT
 PIP_USER=0 .venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --target "$folder/work/node" -r scripts/requirements-browser.txt
-node=$(find "$folder/work/node" -path '*/bin/node' -type f -o -path '*/bin/node' -type l | head -n 1)
-npm=$(find "$folder/work/node" -path '*/npm/bin/npm-cli.js' | head -n 1)
+    --target "$folder/unpacked/node" -r scripts/requirements-browser.txt
+node=$(find "$folder/unpacked/node" -path '*/bin/node' -type f -o -path '*/bin/node' -type l | head -n 1)
+npm=$(find "$folder/unpacked/node" -path '*/npm/bin/npm-cli.js' | head -n 1)
 
 # `pack` fetches the one package, checks its sum, and runs nothing of it.
-"$node" "$npm" pack "$package@$version" --pack-destination "$folder/work" \
-    --cache "$folder/work/npm" --no-update-notifier --loglevel error >/dev/null
-tar -xzf "$folder"/work/*.tgz -C "$folder/work"
-"$node" - "$folder/work/package/bin" "$folder" <<'JS'
+"$node" "$npm" pack "$package@$version" --pack-destination "$folder/unpacked" \
+    --cache "$folder/unpacked/npm" --no-update-notifier --loglevel error >/dev/null
+tar -xzf "$folder"/unpacked/*.tgz -C "$folder/unpacked"
+"$node" - "$folder/unpacked/package/bin" "$folder" <<'JS'
 const fs = require("fs"), path = require("path"), zlib = require("zlib");
 const [from, to] = process.argv.slice(2);
 for (const name of fs.readdirSync(from).filter((n) => n.endsWith(".br"))) {
