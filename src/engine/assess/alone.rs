@@ -1,8 +1,7 @@
 //! One array by itself.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::compare::CompareOptions;
+use super::idle::Idle;
 use super::spread::spread_of;
 use crate::array::{Buf, Span};
 use crate::engine::{Flow, Phase, Reader, Resources, Visit, run};
@@ -14,17 +13,12 @@ use crate::transform::Fill;
 
 struct Look {
     new: Describe,
-    idle: Mutex<Vec<Describe>>,
+    idle: Idle<Describe>,
 }
 
 impl Visit for Look {
     fn visit(&self, at: Span, part: &Buf, _work: &mut Work) -> Result<()> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle().pop();
-        let mut describe = taken.unwrap_or_else(|| self.new.clone());
-        describe.add(&[at], part)?;
-        idle().push(describe);
-        Ok(())
+        self.idle.with(|| Ok(self.new.clone()), |describe| describe.add(&[at], part))
     }
 }
 
@@ -36,7 +30,7 @@ pub fn describe(reader: &Reader, fill: Option<Fill>, resources: &Resources<'_>) 
         let spec = view.spec();
         let steps = reader.pipeline().stages().len();
         let new = Describe::new(spec.dtype(), spec.count(), DescribeOptions { fill, deep: true });
-        let look = Look { new: new.clone(), idle: Mutex::new(Vec::new()) };
+        let look = Look { new: new.clone(), idle: Idle::new() };
         let flow = Flow {
             source: view,
             steps,
@@ -49,7 +43,7 @@ pub fn describe(reader: &Reader, fill: Option<Fill>, resources: &Resources<'_>) 
         };
         run(&flow, &look, None, resources)?;
         let mut all = new;
-        look.idle.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().for_each(|d| all.merge(d));
+        look.idle.into_all().into_iter().for_each(|d| all.merge(d));
         let mut options = CompareOptions::new(resources);
         options.fill = fill;
         let std = if all.finite() == 0 { f64::NAN } else { spread_of(&flow, &all, &options)? };

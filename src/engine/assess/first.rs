@@ -1,8 +1,7 @@
 //! The first pass: every pair once, in whatever blocks suit the files.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::compare::{CompareOptions, Ends};
+use super::idle::Idle;
 use crate::array::{Buf, Span};
 use crate::engine::{Flow, Phase, Visit, run};
 use crate::error::Result;
@@ -73,8 +72,7 @@ struct Other {
 struct Compare<'a> {
     ends: &'a Ends<'a>,
     options: &'a CompareOptions<'a>,
-    /// Accumulators that no worker has in hand: there are never more than workers.
-    idle: Mutex<Vec<First>>,
+    idle: Idle<First>,
 }
 
 impl Visit for Compare<'_> {
@@ -93,21 +91,14 @@ impl Compare<'_> {
     fn visit_with(&self, at: Span, part: &Buf, other: &mut Other) -> Result<()> {
         let work = other.work.get_or_insert_with(|| Work::new(self.ends.original_steps));
         self.ends.original.read(&[at], &mut other.buf, work)?;
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle().pop();
-        let mut first = match taken {
-            Some(first) => first,
-            None => First::new(self.ends, self.options)?,
-        };
-        first.add(&[at], &other.buf, part, &mut other.scratch)?;
-        idle().push(first);
-        Ok(())
+        let Other { buf, scratch, .. } = other;
+        self.idle.with(|| First::new(self.ends, self.options), |first| first.add(&[at], buf, part, scratch))
     }
 }
 
 /// Reads both arrays once.
 pub(super) fn first(ends: &Ends<'_>, options: &CompareOptions<'_>) -> Result<First> {
-    let compare = Compare { ends, options, idle: Mutex::new(Vec::new()) };
+    let compare = Compare { ends, options, idle: Idle::new() };
     let restored = ends.restored;
     let size = restored.spec().dtype().size() as u64;
     let flow = Flow {
@@ -123,6 +114,6 @@ pub(super) fn first(ends: &Ends<'_>, options: &CompareOptions<'_>) -> Result<Fir
     };
     run(&flow, &compare, None, options.resources)?;
     let mut all = First::new(ends, options)?;
-    compare.idle.into_inner().unwrap_or_else(PoisonError::into_inner).into_iter().for_each(|f| all.merge(f));
+    compare.idle.into_all().into_iter().for_each(|f| all.merge(f));
     Ok(all)
 }

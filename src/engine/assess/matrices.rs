@@ -1,11 +1,11 @@
 //! What errors do to matrices and masks.
 
 use super::compare::{CompareOptions, Ends};
-use crate::array::{Buf, DType, DTypeKind, Span};
+use super::sides::Sides;
+use crate::array::{DType, DTypeKind, Span};
 use crate::engine::ordered::in_order;
 use crate::error::Result;
-use crate::metric::{Class, Describe, Pairs, Structure, largest_asymmetry, present, symmetric_eigenvalues, triple};
-use crate::pipeline::Work;
+use crate::metric::{Class, Describe, Pairs, Structure, largest_asymmetry, symmetric_eigenvalues};
 
 /// The largest matrix that is held in memory: asymmetry and eigenvalues need all of it.
 const MAX_N: u64 = 4096;
@@ -54,29 +54,6 @@ impl Seen {
     }
 }
 
-#[derive(Default)]
-struct State {
-    works: Option<[Work; 2]>,
-    bufs: [Buf; 2],
-    x: Vec<f64>,
-    y: Vec<f64>,
-    e: Vec<f64>,
-}
-
-impl State {
-    fn read(&mut self, ends: &Ends<'_>, fill: Option<u64>, span: Span) -> Result<()> {
-        let works = self.works.get_or_insert_with(|| [Work::new(ends.original_steps), Work::new(ends.restored_steps)]);
-        let ([original, restored], [a, b]) = (works, &mut self.bufs);
-        ends.original.read(&[span], a, original)?;
-        ends.restored.read(&[span], b, restored)?;
-        triple(a, b, fill, &mut self.x, &mut self.y, &mut self.e)?;
-        // Each side's own values: what the other side lost is no part of its symmetry.
-        present(a, fill, &mut self.x);
-        present(b, fill, &mut self.y);
-        Ok(())
-    }
-}
-
 /// What the errors do to the structure of the array: of square matrices in the last two axes, or of a mask.
 pub(super) fn structure(
     ends: &Ends<'_>,
@@ -102,16 +79,19 @@ pub(super) fn structure(
     // A strip as stored and as f64, and one side of a matrix that is held whole.
     let bytes = STRIP.max(n) * 40 + if n <= MAX_N { n * n * 8 } else { 0 };
     let workers = (options.resources.threads.get() as u64).min(options.resources.memory / bytes.max(1)).max(1);
-    let make = |i: u64, state: &mut State| {
+    let make = |i: u64, sides: &mut Sides<'_>| {
         let (first, last) = (i * batch, ((i + 1) * batch).min(matrices));
-        if batch > 1 {
-            look_at_small(ends, options.fill, (first, last), n, state, most)
-        } else {
-            look(ends, options.fill, i, n, state)
-        }
+        if batch > 1 { look_at_small((first, last), n, sides, most) } else { look(i, n, sides) }
     };
     let mut seen = Seen::default();
-    in_order(matrices.div_ceil(batch), workers, options.resources, State::default, make, |_, s| seen.merge(s, most))?;
+    in_order(
+        matrices.div_ceil(batch),
+        workers,
+        options.resources,
+        || Sides::new(ends, options.fill),
+        make,
+        |_, s| seen.merge(s, most),
+    )?;
     seen.keep(most);
     structure.row_sum_shift = seen.row_sum;
     structure.original_asymmetry = seen.asymmetry.map(|a| a[0]);
@@ -138,18 +118,11 @@ fn mask(pairs: &Pairs, [x, y]: &[Describe; 2]) -> Structure {
 }
 
 /// Matrices `first` to `last`, read at once.
-fn look_at_small(
-    ends: &Ends<'_>,
-    fill: Option<u64>,
-    (first, last): (u64, u64),
-    n: u64,
-    state: &mut State,
-    most: usize,
-) -> Result<Seen> {
-    state.read(ends, fill, Span::new(first * n * n, (last - first) * n * n))?;
+fn look_at_small((first, last): (u64, u64), n: u64, sides: &mut Sides<'_>, most: usize) -> Result<Seen> {
+    sides.read_own(&[Span::new(first * n * n, (last - first) * n * n)])?;
     let (n, mut all) = (n as usize, Seen::default());
-    let sides = state.x.chunks_exact(n * n).zip(state.y.chunks_exact(n * n));
-    for ((i, errors), (x, y)) in (first..last).zip(state.e.chunks_exact(n * n)).zip(sides) {
+    let both = sides.x.chunks_exact(n * n).zip(sides.y.chunks_exact(n * n));
+    for ((i, errors), (x, y)) in (first..last).zip(sides.e.chunks_exact(n * n)).zip(both) {
         let (mut row_sum, mut largest) = (0.0f64, 0.0f64);
         for row in errors.chunks_exact(n) {
             let found = row_of(row);
@@ -165,43 +138,36 @@ fn look_at_small(
     Ok(all)
 }
 
-fn look(ends: &Ends<'_>, fill: Option<u64>, i: u64, n: u64, state: &mut State) -> Result<Seen> {
+fn look(i: u64, n: u64, sides: &mut Sides<'_>) -> Result<Seen> {
     let (mut row_sum, mut largest, mut missing, mut asymmetry) = (0.0f64, 0.0f64, false, None);
     let whole = n * n <= STRIP;
-    each_strip(ends, fill, i, n, state, |_, state| {
-        for errors in state.e.chunks_exact(n as usize) {
+    each_strip(i, n, sides, |_, sides| {
+        for errors in sides.e.chunks_exact(n as usize) {
             let found = row_of(errors);
             (row_sum, largest) = (row_sum.max(found.sum), largest.max(found.largest));
             missing |= found.missing;
         }
         if whole {
-            asymmetry = Some([largest_asymmetry(&state.x, n as usize), largest_asymmetry(&state.y, n as usize)]);
+            asymmetry = Some([largest_asymmetry(&sides.x, n as usize), largest_asymmetry(&sides.y, n as usize)]);
         }
     })?;
     if !whole && n <= MAX_N {
-        let of = |which, state: &mut State| -> Result<f64> {
-            Ok(largest_asymmetry(&matrix(ends, fill, i, n, which, state)?, n as usize))
+        let of = |which, sides: &mut Sides<'_>| -> Result<f64> {
+            Ok(largest_asymmetry(&matrix(i, n, which, sides)?, n as usize))
         };
-        asymmetry = Some([of(Which::Original, state)?, of(Which::Restored, state)?]);
+        asymmetry = Some([of(Which::Original, sides)?, of(Which::Restored, sides)?]);
     }
     Ok(Seen { row_sum: Some(row_sum), asymmetry, missing, worst: vec![(largest, i)] })
 }
 
 /// Reads matrix `i` in strips of whole rows and calls `act` with each one's first element within the matrix.
-fn each_strip(
-    ends: &Ends<'_>,
-    fill: Option<u64>,
-    i: u64,
-    n: u64,
-    state: &mut State,
-    mut act: impl FnMut(usize, &State),
-) -> Result<()> {
+fn each_strip(i: u64, n: u64, sides: &mut Sides<'_>, mut act: impl FnMut(usize, &Sides<'_>)) -> Result<()> {
     let start = i * n * n;
     let step = (STRIP / n).max(1);
     for row in (0..n).step_by(step as usize) {
         let end = (row + step).min(n);
-        state.read(ends, fill, Span::new(start + row * n, (end - row) * n))?;
-        act((row * n) as usize, state);
+        sides.read_own(&[Span::new(start + row * n, (end - row) * n)])?;
+        act((row * n) as usize, sides);
     }
     Ok(())
 }
@@ -215,13 +181,13 @@ enum Which {
 }
 
 /// One side of matrix `i`, whole.
-fn matrix(ends: &Ends<'_>, fill: Option<u64>, i: u64, n: u64, which: Which, state: &mut State) -> Result<Vec<f64>> {
+fn matrix(i: u64, n: u64, which: Which, sides: &mut Sides<'_>) -> Result<Vec<f64>> {
     let mut out = vec![0.0; (n * n) as usize];
-    each_strip(ends, fill, i, n, state, |at, state| {
+    each_strip(i, n, sides, |at, sides| {
         let from = match which {
-            Which::Original => &state.x,
-            Which::Restored => &state.y,
-            Which::Error => &state.e,
+            Which::Original => &sides.x,
+            Which::Restored => &sides.y,
+            Which::Error => &sides.e,
         };
         out[at..at + from.len()].copy_from_slice(from);
     })?;
@@ -265,13 +231,13 @@ fn eigenvalues(
     let threads = options.resources.threads.get();
     // Small matrices one a thread, large ones one after the other on all threads.
     let (workers, inner) = if worst.len() >= threads { (threads as u64, 1) } else { (1, threads) };
-    let make = |k: u64, state: &mut State| -> Result<Option<(f64, f64)>> {
+    let make = |k: u64, sides: &mut Sides<'_>| -> Result<Option<(f64, f64)>> {
         let Some((largest, i)) = worst.get(k as usize).copied() else { return Ok(None) };
         if largest == 0.0 {
             return Ok(Some((0.0, 0.0)));
         }
         let mut of = |which| -> Result<Option<Vec<f64>>> {
-            Ok(symmetric_eigenvalues(&matrix(ends, options.fill, i, n, which, state)?, n as usize, inner))
+            Ok(symmetric_eigenvalues(&matrix(i, n, which, sides)?, n as usize, inner))
         };
         let (a, b, e) = (of(Which::Original)?, of(Which::Restored)?, of(Which::Error)?);
         let (Some(a), Some(b), Some(e)) = (a, b, e) else { return Ok(None) };
@@ -280,10 +246,17 @@ fn eigenvalues(
         Ok(Some((shift, norm)))
     };
     let larger = |a: Option<f64>, b: Option<f64>| Some(a?.max(b?));
-    in_order(worst.len() as u64, workers, options.resources, State::default, make, |_, found| {
-        shift = larger(shift, found.map(|f| f.0));
-        norm = larger(norm, found.map(|f| f.1));
-    })?;
+    in_order(
+        worst.len() as u64,
+        workers,
+        options.resources,
+        || Sides::new(ends, options.fill),
+        make,
+        |_, found| {
+            shift = larger(shift, found.map(|f| f.0));
+            norm = larger(norm, found.map(|f| f.1));
+        },
+    )?;
     structure.eigenvalue_shift = shift;
     structure.error_norm = norm;
     Ok(())

@@ -4,9 +4,11 @@ mod alone;
 mod attribution;
 pub(super) mod compare;
 mod first;
+mod idle;
 mod matrices;
 mod pictures;
 mod second;
+mod sides;
 mod spread;
 
 use std::time::Instant;

@@ -1,10 +1,10 @@
 //! What a page shows besides numbers: the worst plane, and power spectra.
 
 use super::compare::{CompareOptions, Ends};
-use crate::array::{Buf, Span};
+use super::sides::Sides;
+use crate::array::Span;
 use crate::error::Result;
-use crate::metric::{Plane, Spectrum, triple};
-use crate::pipeline::Work;
+use crate::metric::{Plane, Spectrum};
 
 /// Pixels along the longer side of a picture.
 const PIXELS: u64 = 320;
@@ -17,31 +17,6 @@ const LINES: u64 = 512;
 const LINE: u64 = 4096;
 /// Shorter lines have no spectrum worth drawing.
 const SHORTEST_LINE: u64 = 16;
-
-/// Both sides as f64 and their difference, read span by span.
-struct Reading<'a> {
-    ends: &'a Ends<'a>,
-    fill: Option<u64>,
-    works: [Work; 2],
-    bufs: [Buf; 2],
-    x: Vec<f64>,
-    y: Vec<f64>,
-    e: Vec<f64>,
-}
-
-impl<'a> Reading<'a> {
-    fn new(ends: &'a Ends<'a>, fill: Option<u64>) -> Self {
-        let works = [Work::new(ends.original_steps), Work::new(ends.restored_steps)];
-        Self { ends, fill, works, bufs: Default::default(), x: Vec::new(), y: Vec::new(), e: Vec::new() }
-    }
-
-    fn read(&mut self, spans: &[Span]) -> Result<()> {
-        let ([original, restored], [a, b]) = (&mut self.works, &mut self.bufs);
-        self.ends.original.read(spans, a, original)?;
-        self.ends.restored.read(spans, b, restored)?;
-        triple(a, b, self.fill, &mut self.x, &mut self.y, &mut self.e)
-    }
-}
 
 /// The plane of the last two axes that holds `worst` (the first plane, if there is no worst element), made small.
 pub(super) fn plane(ends: &Ends<'_>, options: &CompareOptions<'_>, worst: Option<Vec<u64>>) -> Result<Option<Plane>> {
@@ -64,7 +39,7 @@ pub(super) fn plane(ends: &Ends<'_>, options: &CompareOptions<'_>, worst: Option
         restored: Vec::with_capacity(high * wide),
         error: Vec::with_capacity(high * wide),
     };
-    let mut reading = Reading::new(ends, options.fill);
+    let mut sides = Sides::new(ends, options.fill);
     for pixel_row in 0..high as u64 {
         let (from, to) = (pixel_row * by, ((pixel_row + 1) * by).min(rows));
         let mut sums = vec![(0.0, 0.0, 0u32, 0.0f64); wide];
@@ -72,8 +47,8 @@ pub(super) fn plane(ends: &Ends<'_>, options: &CompareOptions<'_>, worst: Option
         let step = (STRIP / columns).max(1);
         for row in (from..to).step_by(step as usize) {
             let end = (row + step).min(to);
-            reading.read(&[Span::new(start + row * columns, (end - row) * columns)])?;
-            let values = reading.x.iter().zip(&reading.y).zip(&reading.e).enumerate();
+            sides.read(&[Span::new(start + row * columns, (end - row) * columns)])?;
+            let values = sides.x.iter().zip(&sides.y).zip(&sides.e).enumerate();
             for (i, ((x, y), e)) in values.filter(|(_, (_, e))| !e.is_nan()) {
                 let sum = &mut sums[(i as u64 % columns / across) as usize];
                 (sum.0, sum.1, sum.2) = (sum.0 + x, sum.1 + y, sum.2 + 1);
@@ -108,7 +83,7 @@ pub(super) fn spectrum(ends: &Ends<'_>, options: &CompareOptions<'_>) -> Result<
     let below: u64 = shape[axis + 1..].iter().product();
     let lines = spec.count() / shape[axis];
     let taken = lines.min(LINES);
-    let mut reading = Reading::new(ends, options.fill);
+    let mut sides = Sides::new(ends, options.fill);
     let mut power = crate::metric::PowerSum::new(length as usize);
     for line in 0..taken {
         // Evenly spaced lines: the same ones in every run.
@@ -118,9 +93,9 @@ pub(super) fn spectrum(ends: &Ends<'_>, options: &CompareOptions<'_>) -> Result<
         for i in 0..length {
             Span::push(&mut spans, Span::new(first + i * below, 1));
         }
-        reading.read(&spans)?;
-        if reading.e.iter().all(|e| !e.is_nan()) {
-            power.add(&reading.x, &reading.e);
+        sides.read(&spans)?;
+        if sides.e.iter().all(|e| !e.is_nan()) {
+            power.add(&sides.x, &sides.e);
         }
     }
     Ok(power.finish(axis))

@@ -3,25 +3,20 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::compare::{CompareOptions, Ends};
-use crate::array::{Buf, DTypeKind, Span};
+use super::sides::Sides;
+use crate::array::{DTypeKind, Span};
 use crate::engine::ordered::in_order;
 use crate::engine::{Phase, Progress};
 use crate::error::Result;
-use crate::metric::{Describe, Known, Neighbours, Pairs, PlaneRanges, Scratch, Tile, TileSums, Tiling, Totals, triple};
-use crate::pipeline::Work;
+use crate::metric::{Describe, Known, Neighbours, Pairs, PlaneRanges, Scratch, Tile, TileSums, Tiling, Totals};
 
 /// Bytes in flight for one element of a tile: both sides as stored, as f64, their difference, and what is made of them.
 const BYTES_AN_ELEMENT: u64 = 64;
 
 /// What one worker keeps from tile to tile.
-struct State {
-    original: Work,
-    restored: Work,
+struct State<'a> {
+    sides: Sides<'a>,
     spans: Vec<Span>,
-    bufs: [Buf; 2],
-    x: Vec<f64>,
-    y: Vec<f64>,
-    e: Vec<f64>,
     scratch: Scratch,
 }
 
@@ -53,26 +48,15 @@ pub(super) fn second(
     let overhead = ends.original.overhead() + ends.restored.overhead();
     let tile_bytes = tiling.largest().saturating_mul(BYTES_AN_ELEMENT).saturating_add(overhead).max(1);
     let workers = (resources.threads.get() as u64).min(resources.memory / tile_bytes).max(1);
-    let state = || State {
-        original: Work::new(ends.original_steps),
-        restored: Work::new(ends.restored_steps),
-        spans: Vec::new(),
-        bufs: [Buf::new(), Buf::new()],
-        x: Vec::new(),
-        y: Vec::new(),
-        e: Vec::new(),
-        scratch: Scratch::default(),
-    };
+    let state = || State { sides: Sides::new(ends, options.fill), spans: Vec::new(), scratch: Scratch::default() };
     let done = AtomicU64::new(0);
-    let make = |i: u64, state: &mut State| -> Result<TileSums> {
+    let make = |i: u64, state: &mut State<'_>| -> Result<TileSums> {
         let place = tiling.tile(i);
         state.spans.clear();
         place.spans(&mut state.spans);
-        let [a, b] = &mut state.bufs;
-        ends.original.read(&state.spans, a, &mut state.original)?;
-        ends.restored.read(&state.spans, b, &mut state.restored)?;
-        triple(a, b, options.fill, &mut state.x, &mut state.y, &mut state.e)?;
-        let tile = Tile::new(&place, &state.x, &state.y, &state.e)?;
+        let sides = &mut state.sides;
+        sides.read(&state.spans)?;
+        let tile = Tile::new(&place, &sides.x, &sides.y, &sides.e)?;
         let sums = TileSums::measure(&tile, &known, &mut state.scratch);
         if let Some(tell) = resources.progress {
             let done = done.fetch_add(1, Ordering::Relaxed) + 1;

@@ -1,8 +1,7 @@
 //! Standard deviations where the two arrays do not have their finite values in the same places.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::compare::{CompareOptions, Ends};
+use super::idle::Idle;
 use crate::array::{Buf, Span};
 use crate::engine::{Flow, Phase, Visit, run};
 use crate::error::Result;
@@ -13,17 +12,16 @@ use crate::pipeline::{Source, Work};
 struct About {
     mean: f64,
     fill: Option<u64>,
-    idle: Mutex<Vec<Spread>>,
+    idle: Idle<Spread>,
 }
 
 impl Visit for About {
     fn visit(&self, _at: Span, part: &Buf, _work: &mut Work) -> Result<()> {
-        let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = idle().pop();
-        let mut spread = taken.unwrap_or_else(|| Spread::about(self.mean, self.fill));
-        spread.add(part);
-        idle().push(spread);
-        Ok(())
+        let add = |spread: &mut Spread| {
+            spread.add(part);
+            Ok(())
+        };
+        self.idle.with(|| Ok(Spread::about(self.mean, self.fill)), add)
     }
 }
 
@@ -68,9 +66,9 @@ fn alone(
 
 /// The standard deviation of the array of `flow`, which `describe` has seen before.
 pub(super) fn spread_of(flow: &Flow<'_>, describe: &Describe, options: &CompareOptions<'_>) -> Result<f64> {
-    let about = About { mean: describe.mean(), fill: options.fill, idle: Mutex::new(Vec::new()) };
+    let about = About { mean: describe.mean(), fill: options.fill, idle: Idle::new() };
     run(flow, &about, None, options.resources)?;
     let mut all = Spread::about(about.mean, options.fill);
-    about.idle.into_inner().unwrap_or_else(PoisonError::into_inner).iter().for_each(|s| all.merge(s));
+    about.idle.into_all().iter().for_each(|s| all.merge(s));
     Ok(all.std())
 }
