@@ -26,8 +26,8 @@
 //! # Ok::<(), ndcompact::Error>(())
 //! ```
 //!
-//! Layers, each importing only what stands left of it: [`error`], [`mod@array`], {[`transform`], [`metric`]}, [`pipeline`],
-//! [`recipe`], {[`store`], [`report`]}, [`engine`], the command line.
+//! Layers, each importing only what stands left of it: [`error`], [`mod@array`], {[`transform`], [`coding`], [`metric`]},
+//! [`pipeline`], [`filter`], [`recipe`], {[`store`], [`report`]}, [`engine`], [`plan`](mod@plan), the command line.
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should say where")
@@ -36,10 +36,13 @@
 pub mod array;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod coding;
 pub mod engine;
 pub mod error;
+pub mod filter;
 pub mod metric;
 pub mod pipeline;
+pub mod plan;
 pub mod recipe;
 pub mod report;
 pub mod store;

@@ -8,11 +8,13 @@ use std::path::{Path, PathBuf};
 const ROWS: &[&[&str]] = &[
     &["error"],
     &["array"],
-    &["transform", "metric"],
+    &["transform", "coding", "metric"],
     &["pipeline"],
+    &["filter"],
     &["recipe"],
     &["store", "report"],
     &["engine"],
+    &["plan"],
     &["cli"],
 ];
 
