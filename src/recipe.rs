@@ -3,13 +3,17 @@
 use serde::{Deserialize, Serialize};
 
 use crate::array::{ByteOrder, DType, Spec};
+use crate::coding::Coding;
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::metric::LossRecord;
 use crate::pipeline::Pipeline;
 use crate::transform::{Ask, Fill, Step};
 
-/// The version of the record's format. A reader refuses what is newer.
+/// The version of a record without a coding. A reader refuses what is newer than it knows.
 pub const FORMAT: u32 = 1;
+
+/// The version of a record with a coding: readers of the first version cannot undo it.
+pub const FORMAT_CODED: u32 = 2;
 
 /// The order of the axes in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -66,7 +70,7 @@ impl CfPacking {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Record {
-    /// [`FORMAT`].
+    /// [`FORMAT`], or [`FORMAT_CODED`] with a coding.
     pub ndcompact: u32,
     /// The version of the program that wrote it.
     pub tool: String,
@@ -76,6 +80,10 @@ pub struct Record {
     pub axes: Axes,
     /// The steps in the order in which they ran.
     pub steps: Vec<Step>,
+    /// How chunks were coded after the steps, where they were: then the file holds the array as it was, and the steps were run
+    /// on each chunk by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coding: Option<Coding>,
     /// What they lost, measured on every element.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<LossRecord>,
@@ -93,14 +101,34 @@ impl Record {
             ndcompact: u32,
         }
         let version: Version = serde_json::from_str(json).map_err(bad)?;
-        if version.ndcompact != FORMAT {
+        if !matches!(version.ndcompact, FORMAT | FORMAT_CODED) {
             return refuse!(
                 Unsupported,
-                "the recipe has format {}; this program reads {FORMAT}. Use a newer version of it",
+                "the recipe has format {}; this program reads {FORMAT} and {FORMAT_CODED}. Use a newer version of it",
                 version.ndcompact
             );
         }
-        serde_json::from_str(json).map_err(bad)
+        let record: Self = serde_json::from_str(json).map_err(bad)?;
+        if record.coding.is_some() != (record.ndcompact == FORMAT_CODED) {
+            return refuse!(
+                Corrupt,
+                "the recipe has format {} {} a coding, which no version of this program writes",
+                record.ndcompact,
+                if record.coding.is_some() { "with" } else { "without" }
+            );
+        }
+        Ok(record)
+    }
+
+    /// Whether the same bits come back.
+    pub fn is_exact(&self) -> Result<bool> {
+        Ok(self.coding.is_none_or(|c| c.bound.is_lossless()) && self.pipeline()?.is_exact())
+    }
+
+    /// What stands between the original and the elements that the file shows: the steps, or nothing where they were run inside
+    /// of chunks.
+    pub fn shown_through(&self) -> Result<Pipeline> {
+        if self.coding.is_some() { Pipeline::bind(&self.shown()?, &[]) } else { self.pipeline() }
     }
 
     /// The record as one line of JSON.

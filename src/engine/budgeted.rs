@@ -4,6 +4,8 @@ use super::assess::compare::{Ends, compare_ends};
 use super::assess::distances;
 use super::transposed::Transposed;
 use super::{CompareOptions, Resources, fit};
+#[cfg(feature = "hdf5")]
+use crate::coding::Bound;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metric::budget::{judge, worst};
 use crate::metric::{Criterion, Figure, Limits, Outcome};
@@ -58,24 +60,14 @@ impl Budgeted<'_> {
     /// The criteria, if all are kept; else the refusal, which names each that is not and the finest change of `asks` that
     /// would keep all.
     pub(super) fn hold(&self, criteria: Vec<Criterion>, asks: &[Ask]) -> Result<Vec<Criterion>> {
-        let worst = worst(&criteria);
-        if worst == Outcome::Passed {
-            return Ok(criteria);
-        }
-        let broken: Vec<String> =
-            criteria.iter().filter(|c| c.outcome != Outcome::Passed).map(Criterion::sentence).collect();
-        let broken = broken.join("\n  ");
-        if worst == Outcome::Unknown {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("the budget could not be checked, so nothing was kept:\n  {broken}"),
-            ));
-        }
-        let remedy = match self.finer(asks)? {
-            Some(change) => format!("{change} keeps the budget"),
-            None => "no finer setting of these steps keeps it; leave the lossy ones out or widen the budget".to_owned(),
-        };
-        Err(Error::new(ErrorKind::Refused, format!("over budget, so nothing was kept:\n  {broken}\n{remedy}")))
+        hold(criteria, || {
+            Ok(match self.finer(asks)? {
+                Some(change) => format!("{change} keeps the budget"),
+                None => {
+                    "no finer setting of these steps keeps it; leave the lossy ones out or widen the budget".to_owned()
+                }
+            })
+        })
     }
 
     /// The first change of one step, from small to large, that keeps the budget, tried on all of the data.
@@ -109,6 +101,36 @@ impl Budgeted<'_> {
         let criteria = self.judge(&pipeline, &packing)?;
         Ok(criteria.iter().all(|c| c.outcome == Outcome::Passed))
     }
+}
+
+/// The criteria, if all are kept; else the refusal with the `remedy`.
+fn hold(criteria: Vec<Criterion>, remedy: impl FnOnce() -> Result<String>) -> Result<Vec<Criterion>> {
+    let worst = worst(&criteria);
+    if worst == Outcome::Passed {
+        return Ok(criteria);
+    }
+    let broken: Vec<String> =
+        criteria.iter().filter(|c| c.outcome != Outcome::Passed).map(Criterion::sentence).collect();
+    let broken = broken.join("\n  ");
+    if worst == Outcome::Unknown {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("the budget could not be checked, so nothing was kept:\n  {broken}"),
+        ));
+    }
+    Err(Error::new(ErrorKind::Refused, format!("over budget, so nothing was kept:\n  {broken}\n{}", remedy()?)))
+}
+
+/// As [`Budgeted::hold`] for an array that was coded within `bound`: how much smaller it would have to be, only coding would tell.
+#[cfg(feature = "hdf5")]
+pub(super) fn hold_bound(criteria: Vec<Criterion>, bound: &Bound) -> Result<Vec<Criterion>> {
+    hold(criteria, || {
+        Ok(match (bound.max_abs, bound.max_rel) {
+            (Some(e), _) => format!("a smaller bound may keep it; try --max-abs {:e}", e / 2.0),
+            (None, Some(e)) => format!("a smaller bound may keep it; try --max-rel {:e}", e / 2.0),
+            (None, None) => "a stricter bound may keep it; try a larger --psnr".to_owned(),
+        })
+    })
 }
 
 /// Finer forms of a request, the smallest change first: in words, and the request (`None`: left out).

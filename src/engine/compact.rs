@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use super::budgeted::Budgeted;
+#[cfg(feature = "hdf5")]
+use super::budgeted::hold_bound;
 use super::tallied::{nothing_lost, refuse_broken_bounds, refuse_if_refused, side, summarise};
 use super::transposed::Transposed;
 use super::{Flow, Nowhere, Phase, Report, Resources, WriteTo, fit, run, spooled};
@@ -40,6 +42,9 @@ pub struct CompactOptions<'a> {
     /// The codec of HDF5 output, and its level.
     #[cfg(feature = "hdf5")]
     pub hdf5: crate::store::hdf5::Options,
+    /// The `filtered` layout: chunks of the original through the steps and a coding, each by itself; `None` for the plain one.
+    #[cfg(feature = "hdf5")]
+    pub coded: Option<super::CodedOptions>,
     /// What may be lost: held against the output, read again and restored, before it gets its name.
     pub budget: Option<&'a Limits>,
     /// Threads, memory, progress.
@@ -59,8 +64,18 @@ pub fn compact(input: &Place, target: &Target, options: &CompactOptions<'_>) -> 
             return refuse!(
                 Usage,
                 "{input} is compacted already ({}); restore it first, or give no step to convert it to another container",
-                record.steps.iter().map(Step::name).collect::<Vec<_>>().join(", ")
+                record
+                    .steps
+                    .iter()
+                    .map(Step::name)
+                    .chain(record.coding.map(|_| "coding"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
             );
+        }
+        #[cfg(feature = "hdf5")]
+        if options.coded.is_some() {
+            return refuse!(Usage, "{input} is compacted already; restore it first and compact the original");
         }
         if options.budget.is_some() {
             return refuse!(
@@ -98,7 +113,7 @@ pub(super) fn never_the_input(input: &Place, output: &Place, asked: Replace) -> 
 }
 
 pub(super) struct Compaction<'a> {
-    opened: &'a Opened,
+    pub(super) opened: &'a Opened,
     pub(super) options: &'a CompactOptions<'a>,
 }
 
@@ -115,7 +130,7 @@ impl Compaction<'_> {
         }
         let to_npy = format_of(target)? == Format::Npy;
         // Steps on single elements do not care about the order of the axes, and `.npy` can say that it is reversed.
-        let reversed = opened.is_fortran() && to_npy && asks.iter().all(Ask::is_elementwise);
+        let reversed = opened.is_fortran() && to_npy && !self.is_coded() && asks.iter().all(Ask::is_elementwise);
         let resources = &self.options.resources;
         let spool = spooled::by_pieces(opened, resources)?;
         let stored: &dyn Source = spool.as_ref().map_or(opened, |s| s);
@@ -125,6 +140,11 @@ impl Compaction<'_> {
             &transposed
         } else {
             stored
+        };
+        #[cfg(feature = "hdf5")]
+        let coding = match &self.options.coded {
+            Some(coded) => Some((super::coded::settle(self, source, &asks, fill, coded)?, coded)),
+            None => None,
         };
         let steps = fit::settle(source, &asks, resources)?;
         let mut pipeline = Pipeline::bind(source.spec(), &steps)?;
@@ -144,14 +164,32 @@ impl Compaction<'_> {
             },
             axes: if reversed { Axes::F } else { Axes::C },
             steps,
+            coding: None,
             loss: None,
             crc32: None,
         };
+        #[cfg(feature = "hdf5")]
+        if let Some((coding, coded)) = coding {
+            return self.code(source, &pipeline, record, coding, coded, target, start);
+        }
         self.pass(source, &pipeline, record, target, start)
     }
 
-    /// Moves a compacted array to another container as it is, with its record.
-    fn convert(&self, record: Record, target: &Target, start: Instant) -> Result<Report> {
+    /// Whether the output is in the `filtered` layout.
+    fn is_coded(&self) -> bool {
+        #[cfg(feature = "hdf5")]
+        let coded = self.options.coded.is_some();
+        #[cfg(not(feature = "hdf5"))]
+        let coded = false;
+        coded
+    }
+
+    /// Moves a compacted array to another container as it is, with its record. A coded one becomes an ordinary array that
+    /// everybody reads; its record still tells what was lost.
+    fn convert(&self, mut record: Record, target: &Target, start: Instant) -> Result<Report> {
+        if record.coding.is_some() {
+            record = Record { ndcompact: FORMAT, coding: None, steps: Vec::new(), ..record };
+        }
         if record.axes == Axes::F && format_of(target)? != Format::Npy {
             return refuse!(
                 Usage,
@@ -227,6 +265,7 @@ impl Compaction<'_> {
             ratio: if array == 0 { 1.0 } else { array as f64 / stored.max(1) as f64 },
             exact: pipeline.is_exact(),
             steps,
+            coding: None,
             loss,
             criteria,
             seconds: start.elapsed().as_secs_f64(),
@@ -234,7 +273,12 @@ impl Compaction<'_> {
     }
 
     /// What the output is held against, if there is a budget.
-    fn budgeted<'a>(&'a self, source: &'a dyn Source, reversed: bool, record: &Record) -> Result<Option<Budgeted<'a>>> {
+    pub(super) fn budgeted<'a>(
+        &'a self,
+        source: &'a dyn Source,
+        reversed: bool,
+        record: &Record,
+    ) -> Result<Option<Budgeted<'a>>> {
         let Some(limits) = self.options.budget else { return Ok(None) };
         let dtype = source.spec().dtype();
         let fill = record.original.fill.filter(|_| dtype.part() == dtype).map(|f| f.bits(dtype)).transpose()?;
@@ -257,6 +301,21 @@ impl Compaction<'_> {
         let criteria = budgeted.judge(pipeline, &opened)?;
         opened.verify()?;
         budgeted.hold(criteria, &self.options.asks)
+    }
+
+    /// As [`Self::hold`] for coded chunks, which the file shows as the original.
+    #[cfg(feature = "hdf5")]
+    pub(super) fn hold_coded(
+        &self,
+        budgeted: Option<&Budgeted<'_>>,
+        shown: &Pipeline,
+        written: &Place,
+        bound: &crate::coding::Bound,
+    ) -> Result<Vec<Criterion>> {
+        let Some(budgeted) = budgeted else { return Ok(Vec::new()) };
+        let opened = open(written)?;
+        let criteria = budgeted.judge(shown, &opened)?;
+        if bound.is_lossless() { budgeted.hold(criteria, &self.options.asks) } else { hold_bound(criteria, bound) }
     }
 
     /// After a pass: refuses what must be refused, and puts the loss into the record (a conversion keeps the old one).

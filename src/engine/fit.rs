@@ -57,6 +57,27 @@ pub(super) fn settle(source: &dyn Source, asks: &[Ask], resources: &Resources<'_
     Ok(steps)
 }
 
+/// The least and the greatest finite value of `source`, `fill` left out, as far apart as they can be told in f64: rounded inwards.
+#[cfg(feature = "hdf5")]
+pub(super) fn range(
+    source: &dyn Source,
+    fill: Option<crate::transform::Fill>,
+    resources: &Resources<'_>,
+) -> Result<Option<(f64, f64)>> {
+    let nothing = Pipeline::bind(source.spec(), &[])?;
+    let range = scan(source, &nothing, Range::new(fill), resources)?;
+    if range.finite == 0 {
+        return Ok(None);
+    }
+    if source.spec().dtype().part().kind() == crate::array::DTypeKind::Float {
+        return Ok(Some(range.floats));
+    }
+    let (low, high) = (range.integers.0 as f64, range.integers.1 as f64);
+    let low = if (low as i128) < range.integers.0 { low.next_up() } else { low };
+    let high = if (high as i128) > range.integers.1 { high.next_down() } else { high };
+    Ok(Some((low, high)))
+}
+
 struct Scan {
     empty: Range,
     all: Mutex<Range>,

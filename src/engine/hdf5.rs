@@ -95,3 +95,9 @@ fn attributes(record: &Record) -> Vec<(String, AttributeValue)> {
     }
     all
 }
+
+/// Attributes beside the record of a coded dataset, which shows the original's own numbers: few, since they count in small files.
+pub(super) fn coded_attributes(record: &Record) -> Vec<(String, AttributeValue)> {
+    let error = record.loss.iter().map(|l| ("ndcompact_max_abs_error".to_owned(), AttributeValue::F64(l.max_abs)));
+    error.chain(own_attributes(record)).collect()
+}

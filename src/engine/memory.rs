@@ -93,6 +93,7 @@ impl Compacted {
             },
             axes: Axes::C,
             steps,
+            coding: None,
             loss: Some(loss.clone()),
             crc32: None,
         };

@@ -2,6 +2,8 @@
 
 mod assess;
 mod budgeted;
+#[cfg(feature = "hdf5")]
+mod coded;
 mod compact;
 mod cut;
 mod fit;
@@ -9,6 +11,7 @@ mod fit;
 mod hdf5;
 mod memory;
 mod ordered;
+mod passes;
 mod restore;
 mod spooled;
 mod tallied;
@@ -23,10 +26,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Grain, Pipeline, Sink, Source, Tally, Work};
 
 pub use assess::{AssessOptions, CompareOptions, assess, compare, describe};
+#[cfg(feature = "hdf5")]
+pub use coded::CodedOptions;
 pub use compact::{CompactOptions, Target, compact};
 pub use memory::Compacted;
 pub use restore::{Reader, RestoreOptions, Restored, restore};
 pub use tallied::Report;
+
+pub(crate) use passes::{each, look, tally, with_array};
 
 pub use crate::report::StepReport;
 

@@ -33,20 +33,27 @@ impl Drop for Wake<'_> {
 }
 
 /// Runs `make` for 0..count on up to `workers` threads, each with a `state` of its own, and hands the results to `take` in
-/// order, so that what `take` adds up does not depend on the threads.
+/// order, so that what `take` adds up or writes does not depend on the threads.
 pub(super) fn in_order<S, R: Send>(
     count: u64,
     workers: u64,
     resources: &Resources<'_>,
     state: impl Fn() -> S + Sync,
     make: impl Fn(u64, &mut S) -> Result<R> + Sync,
-    take: impl FnMut(u64, R) + Send,
+    take: impl FnMut(u64, R) -> Result<()> + Send,
 ) -> Result<()> {
     let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
     let failed: Mutex<Option<(u64, Error)>> = Mutex::new(None);
     let waiting = Mutex::new(Waiting { next: 0, done: BTreeMap::new(), take });
     let moved = Condvar::new();
     let workers = workers.clamp(1, count.max(1));
+    let fail = |i: u64, error: Error| {
+        stop.store(true, Ordering::Relaxed);
+        let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.as_ref().is_none_or(|(at, _)| i < *at) {
+            *first = Some((i, error));
+        }
+    };
     let worker = || {
         // A worker that ends by panic must not leave the others waiting for its result.
         let _wake = Wake { stop: &stop, moved: &moved };
@@ -71,17 +78,14 @@ pub(super) fn in_order<S, R: Send>(
                     let Waiting { next, done, take } = &mut *queue;
                     done.insert(i, result);
                     while let Some(result) = done.remove(next) {
-                        take(*next, result);
+                        if let Err(error) = take(*next, result) {
+                            fail(*next, error);
+                            break;
+                        }
                         *next += 1;
                     }
                 }
-                Err(error) => {
-                    stop.store(true, Ordering::Relaxed);
-                    let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
-                    if first.as_ref().is_none_or(|(at, _)| i < *at) {
-                        *first = Some((i, error));
-                    }
-                }
+                Err(error) => fail(i, error),
             }
             drop(queue);
             moved.notify_all();
@@ -112,7 +116,18 @@ mod tests {
                 std::thread::sleep(std::time::Duration::from_micros((i * 7919) % 300));
                 Ok(i * i)
             };
-            in_order(200, workers, &Resources::default(), || 0, make, |i, r| seen.push((i, r))).unwrap();
+            in_order(
+                200,
+                workers,
+                &Resources::default(),
+                || 0,
+                make,
+                |i, r| {
+                    seen.push((i, r));
+                    Ok(())
+                },
+            )
+            .unwrap();
             assert_eq!(seen, (0..200).map(|i| (i, i * i)).collect::<Vec<_>>());
         }
     }
@@ -120,8 +135,8 @@ mod tests {
     #[test]
     fn the_first_failure_ends_the_work_and_is_told() {
         let make = |i: u64, _: &mut ()| if i == 50 { refuse!(Io, "fifty") } else { Ok(()) };
-        let result = in_order(1000, 3, &Resources::default(), || (), make, |_, ()| ());
+        let result = in_order(1000, 3, &Resources::default(), || (), make, |_, ()| Ok(()));
         assert_eq!(result.unwrap_err().to_string(), "fifty");
-        assert!(in_order(0, 3, &Resources::default(), || (), make, |_, ()| ()).is_ok());
+        assert!(in_order(0, 3, &Resources::default(), || (), make, |_, ()| Ok(())).is_ok());
     }
 }

@@ -73,7 +73,7 @@ impl Reader {
         let opened = open(place)?;
         let record = opened.record()?;
         let (pipeline, shown, axes) = match &record {
-            Some(record) => (record.pipeline()?, record.shown()?, record.axes),
+            Some(record) => (record.shown_through()?, record.shown()?, record.axes),
             None => {
                 let axes = if opened.is_fortran() { Axes::F } else { Axes::C };
                 (Pipeline::bind(opened.spec(), &[])?, opened.shown().clone(), axes)
@@ -92,9 +92,15 @@ impl Reader {
         self.record.as_ref()
     }
 
-    /// The steps, bound to the original array.
+    /// What stands between the elements that the file shows and the original: the steps, bound to the original array; none where
+    /// they were run inside of coded chunks.
     pub fn pipeline(&self) -> &Pipeline {
         &self.pipeline
+    }
+
+    /// Whether the same bits come back as were compacted.
+    pub fn is_exact(&self) -> bool {
+        self.record.as_ref().is_none_or(|r| r.is_exact().unwrap_or(false))
     }
 
     /// The file itself, and what is in it.

@@ -6,7 +6,7 @@ use crate::array::Spec;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metric::{Criterion, Loss, LossRecord};
 use crate::pipeline::{Pipeline, StepTally, Tally};
-use crate::report::{Side, StepReport};
+use crate::report::{CodingReport, Side, StepReport};
 use crate::store::{Format, Place};
 use crate::transform::Fidelity;
 
@@ -25,6 +25,9 @@ pub struct Report {
     pub exact: bool,
     /// The steps, in order.
     pub steps: Vec<StepReport>,
+    /// How chunks were coded after the steps; `None` in the plain layout.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub coding: Option<CodingReport>,
     /// Original against restored, over every element.
     pub loss: LossRecord,
     /// Each limit of the budget and what was measured on the output; empty without a budget.

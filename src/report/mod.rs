@@ -23,7 +23,7 @@ use crate::metric::{Comparison, Criterion, Number, Outcome};
 use crate::recipe::Record;
 
 pub use form::Form;
-pub use run::{Side, StepReport};
+pub use run::{CodingReport, Side, StepReport, bound_words};
 
 /// The version of the JSON form. Keys may be added under the same number; none changes its meaning.
 pub const REPORT_FORMAT: u32 = 1;

@@ -113,7 +113,7 @@ fn schema(strict: bool) -> Value {
             json!({
                 "type": "object",
                 "description": "The record in the compacted file: docs/format.md",
-                "properties": { "ndcompact": count(), "tool": text(), "steps": list(json!({ "type": "object" })) },
+                "properties": { "ndcompact": count(), "tool": text(), "steps": list(json!({ "type": "object" })), "coding": { "type": "object" } },
                 "required": ["ndcompact", "tool", "original", "axes", "steps"],
             }),
         ),

@@ -318,7 +318,10 @@ impl Opened {
         };
         let Some(json) = json else { return Ok(None) };
         let record = Record::from_json(&json).map_err(|e| e.at(&self.place))?;
-        let pipeline = record.pipeline().map_err(|e| e.at(&self.place))?;
+        if record.coding.is_some() && self.format != Format::Hdf5 {
+            return refuse!(Corrupt, "{}: the recipe codes chunks, which only HDF5 files hold", self.place);
+        }
+        let pipeline = record.shown_through().map_err(|e| e.at(&self.place))?;
         if pipeline.output() != self.spec() {
             return Err(Error::new(
                 ErrorKind::Corrupt,

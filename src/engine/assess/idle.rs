@@ -5,15 +5,19 @@ use std::sync::{Mutex, PoisonError};
 use crate::error::Result;
 
 /// A pool of accumulators.
-pub(super) struct Idle<T>(Mutex<Vec<T>>);
+pub(in crate::engine) struct Idle<T>(Mutex<Vec<T>>);
 
 impl<T> Idle<T> {
-    pub(super) fn new() -> Self {
+    pub(in crate::engine) fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 
     /// Lets `with` add to an accumulator that is free, or to a `new` one.
-    pub(super) fn with(&self, new: impl FnOnce() -> Result<T>, with: impl FnOnce(&mut T) -> Result<()>) -> Result<()> {
+    pub(in crate::engine) fn with(
+        &self,
+        new: impl FnOnce() -> Result<T>,
+        with: impl FnOnce(&mut T) -> Result<()>,
+    ) -> Result<()> {
         let pool = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // Taken first, so that the lock is not held while anything is made or added.
         let taken = pool().pop();
@@ -27,7 +31,7 @@ impl<T> Idle<T> {
     }
 
     /// All of them.
-    pub(super) fn into_all(self) -> Vec<T> {
+    pub(in crate::engine) fn into_all(self) -> Vec<T> {
         self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 }

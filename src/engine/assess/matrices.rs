@@ -90,7 +90,10 @@ pub(super) fn structure(
         options.resources,
         || Sides::new(ends, options.fill),
         make,
-        |_, s| seen.merge(s, most),
+        |_, s| {
+            seen.merge(s, most);
+            Ok(())
+        },
     )?;
     seen.keep(most);
     structure.row_sum_shift = seen.row_sum;
@@ -255,6 +258,7 @@ fn eigenvalues(
         |_, found| {
             shift = larger(shift, found.map(|f| f.0));
             norm = larger(norm, found.map(|f| f.1));
+            Ok(())
         },
     )?;
     structure.eigenvalue_shift = shift;

@@ -16,13 +16,16 @@ use std::time::Instant;
 use self::compare::{Ends, compare_ends};
 use super::tallied::side;
 use super::{Reader, Resources};
+use crate::coding::Bound;
 use crate::error::{Error, Result, refuse};
 use crate::metric::budget::{judge, worst};
 use crate::metric::{Budget, Class, Effort, Figure, Limits};
-use crate::recipe::Axes;
+use crate::recipe::{Axes, Record};
 use crate::report::{ArrayReport, BudgetNote, Document, REPORT_FORMAT};
 use crate::store::{Opened, Place, arrays, sha256};
 use crate::transform::Fill;
+
+pub(super) use idle::Idle;
 
 pub use alone::describe;
 pub use compare::{CompareOptions, compare};
@@ -219,7 +222,9 @@ fn array(
         _ => (Vec::new(), None),
     };
     attribution::bound_over(&mut steps, original.spec().dtype(), &comparison.original);
-    let bounds: Option<Vec<f64>> = steps.iter().map(|s| s.bound).collect();
+    let coded = compacted.record().and_then(|r| r.coding).filter(|_| options.full);
+    let bound_of_coding = coded.map(|c| if c.bound.is_lossless() { Some(0.0) } else { c.bound.max_abs });
+    let bounds: Option<Vec<f64>> = steps.iter().map(|s| s.bound).chain(bound_of_coding).collect();
     let side = |o: &Opened| -> Result<_> { Ok(side(o.place(), o.format(), o.shown(), o.bytes_on_disk()?)) };
     let (before, after) = (original.spec().bytes(), compacted.opened().bytes_on_disk()?);
     Ok(ArrayReport {
@@ -282,7 +287,7 @@ fn promised(original: &Reader, compacted: &Reader, resources: &Resources<'_>) ->
         limits.set(Figure::EqualFraction, 1.0)?;
         return Ok(limits);
     };
-    let Some(mut loss) = attribution::total(original, record, resources)? else {
+    let Some(of_steps) = attribution::total(original, record, resources)? else {
         return refuse!(
             Usage,
             "{}: its steps refuse {}, so it was made of another array; give limits to compare them all the same",
@@ -290,12 +295,30 @@ fn promised(original: &Reader, compacted: &Reader, resources: &Resources<'_>) ->
             original.opened().place()
         );
     };
-    if let Some(said) = &record.loss {
-        (loss.max_abs, loss.rmse) = (loss.max_abs.min(said.max_abs), loss.rmse.min(said.rmse));
-        for (name, n) in &mut loss.classes {
-            *n = (*n).min(said.classes.get(name).copied().unwrap_or(0));
+    let loss = match &record.coding {
+        Some(coding) if !coding.bound.is_lossless() => {
+            hold_to_bound(&mut limits, &coding.bound, record)?;
+            let Some(mut loss) = record.loss.clone() else {
+                return refuse!(Corrupt, "{}: the recipe does not say what was lost", compacted.opened().place());
+            };
+            // What the bound allows the coding, on top of what the steps make of this original.
+            if let Some(most) = coding.bound.max_abs {
+                let both = if of_steps.max_abs > 0.0 { (of_steps.max_abs + most).next_up() } else { most };
+                loss.max_abs = loss.max_abs.min(both);
+            }
+            loss
         }
-    }
+        _ => {
+            let mut loss = of_steps;
+            if let Some(said) = &record.loss {
+                (loss.max_abs, loss.rmse) = (loss.max_abs.min(said.max_abs), loss.rmse.min(said.rmse));
+                for (name, n) in &mut loss.classes {
+                    *n = (*n).min(said.classes.get(name).copied().unwrap_or(0));
+                }
+            }
+            loss
+        }
+    };
     limits.set(Figure::MaxAbs, loss.max_abs.max(0.0))?;
     limits.set(Figure::Rmse, loss.rmse.max(0.0))?;
     for class in Class::ALL {
@@ -304,4 +327,17 @@ fn promised(original: &Reader, compacted: &Reader, resources: &Resources<'_>) ->
         }
     }
     Ok(limits)
+}
+
+/// The recorded bound itself, where a figure of the whole array says the same.
+fn hold_to_bound(limits: &mut Limits, bound: &Bound, record: &Record) -> Result<()> {
+    // Values that the steps alone change may be off by more.
+    if record.pipeline()?.is_exact()
+        && let (Some(most), true) = (bound.max_rel, bound.max_abs.is_none())
+    {
+        // The figure is a quotient of floats: two roundings.
+        limits.set(Figure::MaxRel, most * (1.0 + 4.0 * f64::EPSILON))?;
+        limits.set_rel_floor(bound.rel_floor)?;
+    }
+    Ok(())
 }

@@ -65,6 +65,9 @@ pub(super) fn second(
         }
         Ok(sums)
     };
-    in_order(tiling.count(), workers, resources, state, make, |_, sums| totals.add(&sums))?;
+    in_order(tiling.count(), workers, resources, state, make, |_, sums| {
+        totals.add(&sums);
+        Ok(())
+    })?;
     Ok(totals.finish(&known))
 }

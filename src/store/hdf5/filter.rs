@@ -1,11 +1,13 @@
-//! The filters we run ourselves, outside the library's lock: shuffle, deflate, fletcher32, zstd, lz4, lzf in any order.
+//! The filters we run ourselves, outside the library's lock: shuffle, deflate, fletcher32, zstd, lz4, lzf and the `filtered`
+//! layout's, in any order.
 
 use libdeflater::{CompressionLvl, Compressor as Deflater, Decompressor as Inflater};
 
 use super::raw::dataset::{FilterInfo, NewFilter};
 use super::{Codec, fletcher, lz4, lzf, shuffle, zstandard};
-use crate::array::DType;
+use crate::array::{Buf, ByteOrder, DType, Spec};
 use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::filter::{self, ChunkSpec};
 
 pub(super) const DEFLATE: i32 = 1;
 pub(super) const SHUFFLE: i32 = 2;
@@ -31,18 +33,24 @@ enum Filter {
     Lz4,
     /// h5py's own; only read.
     Lzf,
+    /// The `filtered` layout's.
+    Coded,
 }
 
 impl Filter {
     /// Whether the output's length says nothing of the input's.
     fn compresses(self) -> bool {
-        matches!(self, Filter::Deflate(_) | Filter::Zstd(_) | Filter::Lz4 | Filter::Lzf)
+        matches!(self, Filter::Deflate(_) | Filter::Zstd(_) | Filter::Lz4 | Filter::Lzf | Filter::Coded)
     }
 }
 
 /// A pipeline of filters, in the order in which a chunk passes through when it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Filters(Vec<Filter>);
+pub(super) struct Filters {
+    list: Vec<Filter>,
+    /// What chunks are, where [`Filter::Coded`] is in the list.
+    coded: Option<ChunkSpec>,
+}
 
 /// What one worker keeps for coding chunks.
 #[derive(Default)]
@@ -52,6 +60,34 @@ pub(super) struct Scratch {
     inflater: Option<Inflater>,
     compressor: Option<(u8, zstd::bulk::Compressor<'static>)>,
     decompressor: Option<zstd::bulk::Decompressor<'static>>,
+    coded: (filter::Scratch, Buf),
+}
+
+/// Refuses parameters of the `filtered` layout's filter that say something else of the chunks than the dataset does: a decoder
+/// that believed them would write past what the library has made room for.
+pub(super) fn check_coded(infos: &[FilterInfo], stored: Option<(&Spec, ByteOrder)>, chunk: &[u64]) -> Result<()> {
+    for info in infos.iter().filter(|i| i.id == filter::ID) {
+        let said = ChunkSpec::from_parameters(&info.parameters)?;
+        let is = match stored {
+            Some((spec, order)) => {
+                let shape = filter::merge(chunk);
+                // A single byte has no order.
+                let order = if spec.dtype().word() == 1 { said.order } else { order };
+                Some(ChunkSpec { spec: Spec::new(spec.dtype(), shape)?, order })
+            }
+            None => None,
+        };
+        if is.as_ref() != Some(&said) {
+            return refuse!(
+                Corrupt,
+                "its filter (ndcompact) is set up for chunks of {}, and its chunks are {chunk:?} of {}: the file is damaged or forged",
+                said.spec,
+                stored
+                    .map_or("another dtype".to_owned(), |(spec, order)| format!("{} ({order:?}-endian)", spec.dtype()))
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The first `len` bytes of a grow-only buffer.
@@ -77,10 +113,16 @@ impl Filters {
                 ZSTD => Some(Filter::Zstd(parameter.unwrap_or(0).min(22) as u8)),
                 LZ4 => Some(Filter::Lz4),
                 LZF => Some(Filter::Lzf),
+                filter::ID => Some(Filter::Coded),
                 _ => None,
             }
         };
-        infos.iter().map(one).collect::<Option<_>>().map(Self)
+        let list: Vec<Filter> = infos.iter().map(one).collect::<Option<_>>()?;
+        let coded = match infos.iter().find(|f| f.id == filter::ID) {
+            Some(info) => Some(ChunkSpec::from_parameters(&info.parameters).ok()?),
+            None => None,
+        };
+        Some(Self { list, coded })
     }
 
     /// The pipeline that we write: shuffle where an element has several bytes, the codec, the checksum.
@@ -97,7 +139,7 @@ impl Filters {
             Codec::Lz4 => filters.push(Filter::Lz4),
         }
         filters.push(Filter::Fletcher32);
-        Self(filters)
+        Self { list: filters, coded: None }
     }
 
     /// The same for the library, when a dataset is made. Single chunks may go without all but the checksum.
@@ -111,15 +153,16 @@ impl Filters {
                 Filter::Zstd(level) => (ZSTD, vec![u32::from(level)]),
                 Filter::Lz4 => (LZ4, vec![0]),
                 Filter::Lzf => (LZF, vec![]),
+                Filter::Coded => (filter::ID, self.coded.iter().flat_map(ChunkSpec::parameters).flatten().collect()),
             };
-            NewFilter { id, parameters, optional: *f != Filter::Fletcher32 }
+            NewFilter { id, parameters, optional: !matches!(f, Filter::Fletcher32 | Filter::Coded) }
         };
-        self.0.iter().map(one).collect()
+        self.list.iter().map(one).collect()
     }
 
     fn active(&self, skipped: u32) -> impl DoubleEndedIterator<Item = Filter> + '_ {
         // HDF5 has at most 32 filters in a pipeline, one bit of the mask each.
-        self.0.iter().enumerate().filter(move |(i, _)| *i >= 32 || skipped & (1 << i) == 0).map(|(_, f)| *f)
+        self.list.iter().enumerate().filter(move |(i, _)| *i >= 32 || skipped & (1 << i) == 0).map(|(_, f)| *f)
     }
 
     /// Whether a chunk is stored as it is.
@@ -142,6 +185,8 @@ impl Filters {
                 Filter::Zstd(_) => zstandard::MAX_RATIO,
                 Filter::Lz4 => lz4::MAX_RATIO,
                 Filter::Lzf => lzf::MAX_RATIO,
+                // A constant chunk is a few bytes, however large.
+                Filter::Coded => u64::MAX,
                 _ => 1,
             });
             fixed &= !f.compresses();
@@ -159,7 +204,7 @@ impl Filters {
     pub(super) fn decode(&self, skipped: u32, stored: &[u8], out: &mut [u8], scratch: &mut Scratch) -> Result<()> {
         let wanted = out.len();
         // What each filter gives back at most, in the order of writing.
-        let mut sizes = Vec::with_capacity(self.0.len());
+        let mut sizes = Vec::with_capacity(self.list.len());
         let mut size = wanted;
         for f in self.active(skipped) {
             sizes.push(size);
@@ -169,7 +214,7 @@ impl Filters {
                 _ => size + size / 8 + 4096,
             };
         }
-        let Scratch { buffers: [a, b], inflater, decompressor, .. } = scratch;
+        let Scratch { buffers: [a, b], inflater, decompressor, coded, .. } = scratch;
         let (mut from, mut to): (&mut Vec<u8>, &mut Vec<u8>) = (a, b);
         // Where the bytes are: in `stored`, in `from`, or in `out`.
         #[derive(PartialEq)]
@@ -211,6 +256,7 @@ impl Filters {
                 }
                 Filter::Lz4 => lz4::decode(input, target),
                 Filter::Lzf => lzf::decode(input, target),
+                Filter::Coded => Some(self.decode_coded(input, target, coded)?),
                 Filter::Fletcher32 => Some(input.len()),
             };
             len = written.ok_or_else(|| damaged(f, wanted))?;
@@ -232,13 +278,26 @@ impl Filters {
         Ok(())
     }
 
+    /// Runs our own filter back; the elements' bytes go to `target` as they would lie in the file.
+    fn decode_coded(&self, input: &[u8], target: &mut [u8], kept: &mut (filter::Scratch, Buf)) -> Result<usize> {
+        let Some(chunk) = &self.coded else { return refuse!(Corrupt, "a filter (ndcompact) without parameters") };
+        let (scratch, buf) = kept;
+        filter::decode(&chunk.spec, input, scratch, buf)?;
+        let Some(target) = target.get_mut(..buf.bytes().len()) else {
+            return refuse!(Corrupt, "a chunk holds {} bytes where fewer are expected", buf.bytes().len());
+        };
+        target.copy_from_slice(buf.bytes());
+        chunk.order.to_native(chunk.spec.dtype(), target);
+        Ok(target.len())
+    }
+
     /// Encodes one chunk. Gives the stored bytes and the filters left out: where compressing does not make the chunk
     /// smaller, all but the checksum.
     pub(super) fn encode<'s>(&self, chunk: &[u8], scratch: &'s mut Scratch) -> Result<(u32, &'s [u8])> {
         let Scratch { buffers: [a, b], deflater, compressor, .. } = scratch;
         let mut len = None;
         let mut shuffled = false;
-        for f in &self.0 {
+        for f in &self.list {
             let input = if shuffled { &a[..chunk.len()] } else { chunk };
             match *f {
                 Filter::Shuffle(size) => {
@@ -248,14 +307,14 @@ impl Filters {
                 Filter::Deflate(level) => len = deflate(level, deflater, input, b)?,
                 Filter::Zstd(level) => len = compress(level, compressor, input, b)?,
                 Filter::Lz4 => len = lz4::encode(0, input, room(b, lz4::bound(input.len()) + CHECKSUM)?),
-                Filter::Fletcher32 | Filter::Lzf => {}
+                Filter::Fletcher32 | Filter::Lzf | Filter::Coded => {}
             }
         }
         let (skipped, len) = match len {
             Some(len) if len < chunk.len() => (0, len),
             _ => {
                 room(b, chunk.len() + CHECKSUM)?[..chunk.len()].copy_from_slice(chunk);
-                ((1u32 << (self.0.len() - 1)) - 1, chunk.len())
+                ((1u32 << (self.list.len() - 1)) - 1, chunk.len())
             }
         };
         let stored = room(b, len + CHECKSUM)?;
@@ -303,6 +362,7 @@ fn damaged(filter: Filter, wanted: usize) -> Error {
         Filter::Zstd(_) => "zstd",
         Filter::Lz4 => "lz4",
         Filter::Lzf => "lzf",
+        Filter::Coded => "ndcompact",
     };
     Error::new(
         ErrorKind::Corrupt,
@@ -383,5 +443,23 @@ mod tests {
         assert!(deflate.check(1, 99, 100).is_err());
         assert!(deflate.check(1, 100, 100).is_ok());
         assert!(Filters::of(&[info(32001, &[])]).is_none());
+    }
+
+    #[test]
+    fn parameters_that_are_not_the_datasets_are_refused() {
+        let spec = Spec::new(DType::F32, [100, 7]).unwrap();
+        let chunk = ChunkSpec::new(&Spec::new(DType::F32, [10, 7]).unwrap()).unwrap();
+        let good = chunk.parameters().unwrap();
+        let check =
+            |parameters: &[u32], order| check_coded(&[info(filter::ID, parameters)], Some((&spec, order)), &[10, 7]);
+        assert!(check(&good, ByteOrder::Little).is_ok());
+        assert!(check(&good, ByteOrder::Big).is_err());
+        assert!(check_coded(&[info(filter::ID, &good)], None, &[10, 7]).is_err());
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] += 1;
+            assert!(check(&bad, ByteOrder::Little).is_err(), "{at}");
+        }
+        assert!(check(&[], ByteOrder::Little).is_err() && check(&good[..3], ByteOrder::Little).is_err());
     }
 }

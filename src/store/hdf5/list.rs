@@ -5,6 +5,7 @@ use std::path::Path;
 use super::attribute::RECIPE;
 use super::raw::dtype::Stored;
 use super::raw::{self, Id};
+use super::tiles::PART;
 use crate::array::{ByteOrder, DType, Spec};
 use crate::error::{Error, ErrorKind, Result, refuse};
 
@@ -21,12 +22,16 @@ pub(super) struct Described {
 }
 
 /// All datasets of the file at `path` by absolute name, each with its spec or the reason why it is not supported. Those
-/// behind soft and external links are not listed.
+/// behind soft and external links are not listed, nor those that are parts of another.
 pub fn list(path: &Path) -> Result<Vec<(String, Result<Spec>)>> {
     let file = open_file(path)?;
     let mut found = Vec::new();
     for name in raw::file::datasets(&file).map_err(|e| e.at(path.display()))? {
-        let spec = raw::dataset::open(&file, &name).and_then(|d| describe(&d, &name)).map(|d| d.spec);
+        let dataset = raw::dataset::open(&file, &name);
+        if dataset.as_ref().is_ok_and(|d| raw::attribute::exists(d, PART).unwrap_or(false)) {
+            continue;
+        }
+        let spec = dataset.and_then(|d| describe(&d, &name)).map(|d| d.spec);
         found.push((name, spec));
     }
     Ok(found)

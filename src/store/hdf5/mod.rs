@@ -4,6 +4,7 @@
 //! and chunks are decoded and encoded by our own threads outside its lock. What we cannot decode ourselves it reads for us.
 
 mod attribute;
+mod boxes;
 mod codec;
 mod filter;
 mod fletcher;
@@ -14,12 +15,15 @@ mod lzf;
 mod raw;
 mod read;
 mod shuffle;
+mod tiles;
 mod write;
 mod zstandard;
 
 pub use attribute::{AttributeValue, MAX_ATTRIBUTE_BYTES, RECIPE};
+pub use boxes::{Boxes, ChunkAsk, MAX_CHUNK_BYTES};
 pub use codec::{Codec, Options};
 pub use grid::MAX_UNIT_BYTES;
 pub use list::list;
 pub use read::Dataset;
+pub use tiles::Tiles;
 pub use write::{Writer, default_name};

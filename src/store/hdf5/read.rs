@@ -6,12 +6,14 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::attribute::RECIPE;
-use super::filter::{Filters, Scratch, room};
+use super::boxes::Boxes;
+use super::filter::{Filters, Scratch, check_coded, room};
 use super::grid::{Grid, boxes};
 use super::list::{Described, absolute, describe, named, only, open_file};
 use super::raw::dataset::{Creation, FilterInfo, Layout};
 use super::raw::{self, Id, chunk};
-use crate::array::{Buf, ByteOrder, Span, Spec, index_of, total};
+use super::tiles::{TILES, Tiles};
+use crate::array::{Buf, ByteOrder, Span, Spec, total};
 use crate::error::{Error, Result, refuse};
 use crate::pipeline::{Grain, Source, Work};
 use crate::transform::Fill;
@@ -44,6 +46,8 @@ enum Access {
     Unwritten,
     /// Chunks whose filters we run ourselves.
     Chunks { grid: Grid, filters: Filters, table: Vec<chunk::Stored> },
+    /// In the tiles on and above the diagonals of symmetric matrices, which another dataset holds.
+    Tiles { tiles: Tiles, inner: Box<Dataset> },
     /// By the library, one call at a time.
     Library { memory: Id },
 }
@@ -119,6 +123,9 @@ impl Dataset {
         let size = spec.dtype().size();
         let creation = raw::dataset::creation(&dataset, spec.shape().len(), &memory, size)?;
         let layout = layout_of(&creation);
+        if let Layout::Chunked(chunk) = &creation.layout {
+            check_coded(&creation.filters, plain.then_some((&spec, order)), chunk)?;
+        }
         let file = raw::file::descriptor(&raw::file::of(&dataset)?)?;
         let length = file.metadata().map_err(|e| Error::io("asking for the file's length", e))?.len();
         let access = access(&dataset, &spec, plain, &creation, length)?;
@@ -134,6 +141,12 @@ impl Dataset {
                     all - table.len() as u64
                 );
             }
+        }
+        if creation.layout == Layout::Virtual
+            && plain
+            && let Some(beside) = raw::attribute::text(&dataset, TILES)?
+        {
+            return Self::tiled(dataset, name, spec, order, &beside);
         }
         let access = match access {
             Some(access) => access,
@@ -153,6 +166,41 @@ impl Dataset {
             _ => None,
         };
         Ok(Self { name, spec, order, access, chunk, fill, layout, stored_bytes, file, key, dataset })
+    }
+
+    /// The dataset that mirrors the tiles in dataset `beside`.
+    fn tiled(dataset: Id, name: String, spec: Spec, order: ByteOrder, beside: &str) -> Result<Self> {
+        let file = raw::file::of(&dataset)?;
+        let other = raw::dataset::open(&file, beside)?;
+        if raw::attribute::exists(&other, TILES)? {
+            return refuse!(Corrupt, "its tiles {beside} are themselves made of tiles");
+        }
+        let inner = Self::new(other, beside.to_owned()).map_err(|e| e.at(beside))?;
+        let side = inner.chunk.as_ref().and_then(|c| c.last()).copied().unwrap_or(0).max(1);
+        let tiles = Tiles::with_side(&spec, side)?;
+        let fits = inner.spec == spec && inner.order == order && inner.chunk.as_deref() == Some(tiles.boxes().chunk());
+        let (true, Access::Chunks { table, .. }) = (fits, &inner.access) else {
+            return refuse!(Corrupt, "its tiles {beside} are {} in {}, no tiles of {spec}", inner.spec, inner.layout);
+        };
+        let is_there = |k| table.binary_search_by_key(&tiles.number(k).0, |s| s.number).is_ok();
+        // So many entries are in memory already; what claims more is missing some.
+        if table.len() as u64 != tiles.count() || !(0..tiles.count()).all(is_there) {
+            return refuse!(Corrupt, "{} tiles of {} are in {beside}: the file is damaged", table.len(), tiles.count());
+        }
+        static KEYS: AtomicUsize = AtomicUsize::new(1 << 32);
+        Ok(Self {
+            name,
+            order: inner.order,
+            chunk: inner.chunk.clone(),
+            fill: inner.fill.clone(),
+            layout: format!("virtual, mirrors {beside}: {}", inner.layout),
+            stored_bytes: inner.stored_bytes,
+            file: inner.file.try_clone().map_err(|e| Error::io("duplicating the file's descriptor", e))?,
+            key: KEYS.fetch_add(1, Ordering::Relaxed),
+            access: Access::Tiles { tiles, inner: Box::new(inner) },
+            spec,
+            dataset,
+        })
     }
 
     /// The absolute name within the file.
@@ -383,6 +431,9 @@ impl Source for Dataset {
             }
         }
         out.reset(dtype, total(spans))?;
+        if let Access::Tiles { tiles, inner } = &self.access {
+            return mirrored(tiles, inner, spans, out, work);
+        }
         let Some(kept) = work.slot::<Kept>(self.key) else {
             return refuse!(Usage, "a worker's state is of another kind");
         };
@@ -394,6 +445,8 @@ impl Source for Dataset {
                 let result = self.chunked((grid, filters, table), spans, bytes, kept);
                 result.map_err(|e| e.at(&self.name))?;
             }
+            // Served above.
+            Access::Tiles { .. } => {}
             Access::Library { memory } => {
                 return by_library(&self.dataset, memory, &self.spec, spans, bytes).map_err(|e| e.at(&self.name));
             }
@@ -414,6 +467,7 @@ impl Source for Dataset {
         match &self.access {
             // The raw chunk and one for filters to work in, and those kept decoded.
             Access::Chunks { .. } => 2 * chunk + chunk.max(CACHE_BYTES),
+            Access::Tiles { inner, .. } => inner.overhead() + (BATCH * size_of::<Span>()) as u64,
             _ => chunk,
         }
     }
@@ -434,26 +488,35 @@ impl Source for Dataset {
                 let slab = chunk[axis].saturating_mul(shape[axis + 1..].iter().product()).saturating_mul(size);
                 if beside > 1 && slab > CACHE_BYTES { all } else { 0 }
             }
-            Access::Library { .. } => all,
+            Access::Library { .. } | Access::Tiles { .. } => all,
             _ => 0,
         }
     }
 
     fn piece(&self, i: u64, spans: &mut Vec<Span>) {
         let (Some(chunk), shape) = (&self.chunk, self.spec.shape()) else { return };
-        let counts: Vec<u64> = shape.iter().zip(chunk).map(|(d, c)| d.div_ceil(*c)).collect();
-        let first: Vec<u64> = index_of(&counts, i).iter().zip(chunk).map(|(n, c)| n * c).collect();
-        let extent: Vec<u64> = first.iter().zip(shape.iter().zip(chunk)).map(|(f, (d, c))| (d - f).min(*c)).collect();
-        let Some((row, outer)) = extent.split_last() else { return };
-        for at in 0..outer.iter().product() {
-            let start = index_of(outer, at)
-                .iter()
-                .chain([&0])
-                .zip(first.iter().zip(shape))
-                .fold(0, |n, (i, (f, d))| n * d + f + i);
-            Span::push(spans, Span::new(start, *row));
-        }
+        Boxes::over(shape, chunk).spans(i, spans);
     }
+}
+
+/// The elements of `spans` from the tiles that mirror them, a batch at a time.
+fn mirrored(tiles: &Tiles, inner: &Dataset, spans: &[Span], out: &mut Buf, work: &mut Work) -> Result<()> {
+    let (mut batch, mut buf, mut to) = (Vec::with_capacity(BATCH), Buf::new(), 0);
+    let mut flush = |batch: &mut Vec<Span>| -> Result<()> {
+        inner.read(batch, &mut buf, work)?;
+        let bytes = buf.bytes();
+        out.bytes_mut()[to..to + bytes.len()].copy_from_slice(bytes);
+        to += bytes.len();
+        batch.clear();
+        Ok(())
+    };
+    for span in spans {
+        tiles.mirrored(*span, |from| {
+            batch.push(from);
+            if batch.len() == BATCH { flush(&mut batch) } else { Ok(()) }
+        })?;
+    }
+    flush(&mut batch)
 }
 
 /// How to read it without the library, where that is possible.

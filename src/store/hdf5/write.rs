@@ -6,14 +6,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use super::Boxes;
 use super::attribute::{AttributeValue, MAX_ATTRIBUTE_BYTES, RECIPE};
 use super::codec::Options;
 use super::filter::{Filters, Scratch, room};
 use super::grid::plan;
 use super::list::absolute;
+use super::raw::dataset::NewFilter;
 use super::raw::{self, Id};
+use super::tiles::{PART, TILES, Tiles};
 use crate::array::{Buf, ByteOrder, DType, Spec, index_of};
 use crate::error::{Error, Result, refuse};
+use crate::filter::{self, ChunkSpec};
 use crate::pipeline::{Grain, Sink, Work};
 use crate::store::{Pending, Place, Replace};
 
@@ -37,6 +41,10 @@ pub struct Writer {
     order: ByteOrder,
     name: String,
     chunks: Option<Chunks>,
+    /// The boxes of coded chunks, where it is in the `filtered` layout.
+    boxes: Option<Boxes>,
+    /// The tiles that `dataset` holds, and the dataset's name: what users open mirrors them.
+    tiles: Option<(Tiles, String)>,
     written: AtomicU64,
     key: usize,
     // Closed in this order: the library lets go before the file does.
@@ -96,31 +104,7 @@ impl Writer {
         unit: u64,
     ) -> Result<Self> {
         let level = options.codec.level(options.level)?;
-        if spec.shape().len() > raw::dataset::MAX_AXES {
-            return refuse!(
-                Unsupported,
-                "{spec} has {} axes; HDF5 has at most {}",
-                spec.shape().len(),
-                raw::dataset::MAX_AXES
-            );
-        }
-        let path = absolute(name.unwrap_or(default_name(spec.dtype())))?;
-        if spec.dtype() == DType::F16 && path.matches('/').count() == 1 {
-            return refuse!(
-                Usage,
-                "a float16 dataset {path} in the root group crashes netCDF4-python; put it into a group: {}:/group{path}",
-                target.display()
-            );
-        }
-        raw::filter::register();
-        let (pending, file, added_to) = match name {
-            Some(_) if target.exists() => add_to(target, &path, replace)?,
-            _ => {
-                let pending = Pending::create(target, replace)?;
-                let file = raw::file::create(&pending.path()).map_err(|e| e.at(target.display()))?;
-                (pending, file, None)
-            }
-        };
+        let Started { path, pending, file, added_to } = start(target, name, spec, replace, raw::file::Overhead::Usual)?;
         let at = |e: Error| e.at(format!("{}:{path}", target.display()));
         let stored = raw::dtype::build(spec.dtype(), options.byte_order)?;
         let (dataset, chunks) = if spec.shape().is_empty() || spec.count() == 0 {
@@ -134,19 +118,105 @@ impl Writer {
             let grain = Grain { period: spec.shape()[axis] * row, step: chunk[axis] * row };
             (dataset.map_err(at)?, Some(Chunks { filters, grain, elements: chunk.iter().product() }))
         };
+        Ok(Self::of(spec, options.byte_order, path, chunks, None, dataset, file, pending, added_to))
+    }
+
+    /// Starts a dataset in the `filtered` layout, of `spec`'s dtype (little-endian) and shape, in chunks that are coded `boxes`,
+    /// each given to [`Writer::write_coded`]. Where there are none (0-d and empty arrays) it holds the elements as they are.
+    ///
+    /// # Errors
+    /// As [`Writer::create`].
+    pub fn create_coded(
+        target: &Path,
+        name: Option<&str>,
+        spec: &Spec,
+        boxes: Option<&Boxes>,
+        replace: Replace,
+    ) -> Result<Self> {
+        let Started { path, pending, file, added_to } = start(target, name, spec, replace, raw::file::Overhead::Least)?;
+        let at = |e: Error| e.at(format!("{}:{path}", target.display()));
+        let stored = raw::dtype::build(spec.dtype(), ByteOrder::Little)?;
+        let (chunk, filters) = match boxes {
+            Some(boxes) => {
+                let parameters = ChunkSpec::new(&Spec::new(spec.dtype(), boxes.chunk())?)?.parameters()?;
+                (Some(boxes.chunk()), vec![NewFilter { id: filter::ID, parameters, optional: false }])
+            }
+            None => (None, Vec::new()),
+        };
+        raw::file::make_groups(&file, &path).map_err(at)?;
+        let dataset = raw::dataset::create(&file, &path, &stored, spec.shape(), chunk, &filters).map_err(at)?;
+        Ok(Self::of(spec, ByteOrder::Little, path, None, boxes.cloned(), dataset, file, pending, added_to))
+    }
+
+    /// As [`Writer::create_coded`] for large symmetric matrices: only the stored ones of `tiles` are to be given to
+    /// [`Writer::write_coded`]. They go into a dataset beside, which the one that users open mirrors.
+    pub fn create_tiled(
+        target: &Path,
+        name: Option<&str>,
+        spec: &Spec,
+        tiles: &Tiles,
+        replace: Replace,
+    ) -> Result<Self> {
+        let Started { path, pending, file, added_to } = start(target, name, spec, replace, raw::file::Overhead::Least)?;
+        let at = |e: Error| e.at(format!("{}:{path}", target.display()));
+        let stored = raw::dtype::build(spec.dtype(), ByteOrder::Little)?;
+        let beside = if name.is_some() { format!("{path}_tiles") } else { "/packed/tiles".to_owned() };
+        if raw::file::exists(&file, &beside).map_err(at)? {
+            // Left over from the dataset that is replaced; anything else keeps its place.
+            let left = raw::dataset::open(&file, &beside).map_err(at)?;
+            if replace == Replace::Never || !raw::attribute::exists(&left, PART).map_err(at)? {
+                return refuse!(
+                    Exists,
+                    "{} holds {beside} already, which the tiles of {path} would be called; choose another name",
+                    target.display()
+                );
+            }
+            drop(left);
+            raw::file::unlink(&file, &beside).map_err(at)?;
+        }
+        let chunk = tiles.boxes().chunk();
+        let parameters = ChunkSpec::new(&Spec::new(spec.dtype(), chunk)?)?.parameters()?;
+        let filters = [NewFilter { id: filter::ID, parameters, optional: false }];
+        raw::file::make_groups(&file, &path).map_err(at)?;
+        raw::file::make_groups(&file, &beside).map_err(at)?;
+        let dataset = raw::dataset::create(&file, &beside, &stored, spec.shape(), Some(chunk), &filters).map_err(at)?;
+        AttributeValue::U64(1).write(&dataset, PART, spec.dtype()).map_err(at)?;
+        let boxes = Some(tiles.boxes().clone());
+        let mut writer = Self::of(spec, ByteOrder::Little, path, None, boxes, dataset, file, pending, added_to);
+        writer.tiles = Some((tiles.clone(), beside));
+        Ok(writer)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one struct")]
+    fn of(
+        spec: &Spec,
+        order: ByteOrder,
+        name: String,
+        chunks: Option<Chunks>,
+        boxes: Option<Boxes>,
+        dataset: Id,
+        file: Id,
+        pending: Pending,
+        added_to: Option<Original>,
+    ) -> Self {
         static KEYS: AtomicUsize = AtomicUsize::new(0);
-        Ok(Self {
-            spec: spec.clone(),
-            order: options.byte_order,
-            name: path,
-            chunks,
-            written: AtomicU64::new(0),
-            key: KEYS.fetch_add(1, Ordering::Relaxed),
-            dataset,
-            file,
-            pending,
-            added_to,
-        })
+        let key = KEYS.fetch_add(1, Ordering::Relaxed);
+        let written = AtomicU64::new(0);
+        let spec = spec.clone();
+        Self { spec, order, name, chunks, boxes, tiles: None, written, key, dataset, file, pending, added_to }
+    }
+
+    /// Hands over the coded bytes of box `i`. Each box once; the file's bytes depend on their order.
+    pub fn write_coded(&self, i: u64, bytes: &[u8]) -> Result<()> {
+        let Some(boxes) = &self.boxes else { return refuse!(Usage, "{} is not in the filtered layout", self.name) };
+        let (first, extent) = boxes.at(i);
+        raw::chunk::write(&self.dataset, &first, 0, bytes)
+            .map_err(|e| e.at(format!("{}:{}", self.pending.target().display(), self.name)))?;
+        // A tile beside the diagonal is shown twice.
+        let mirrored = self.tiles.is_some() && !matches!(first.as_slice(), [.., i, j] if i == j);
+        let elements: u64 = extent.iter().product();
+        self.written.fetch_add(elements * if mirrored { 2 } else { 1 }, Ordering::Relaxed);
+        Ok(())
     }
 
     /// The dataset's absolute name within the file.
@@ -174,7 +244,7 @@ impl Writer {
         sync: bool,
         check: Option<impl FnOnce(&Place) -> Result<()>>,
     ) -> Result<u64> {
-        let Self { spec, name, written, dataset, file, mut pending, added_to, .. } = self;
+        let Self { spec, name, written, mut dataset, file, mut pending, added_to, tiles, .. } = self;
         let place = format!("{}:{name}", pending.target().display());
         let at = |e: Error| e.at(&place);
         let written = written.into_inner();
@@ -184,6 +254,12 @@ impl Writer {
                 "{place}: {written} of {} elements were written; write all before finishing",
                 spec.count()
             );
+        }
+        if let Some((tiles, beside)) = tiles {
+            let stored = raw::dtype::build(spec.dtype(), ByteOrder::Little)?;
+            dataset = raw::dataset::create_virtual(&file, &name, &stored, spec.shape(), &beside, tiles.mappings())
+                .map_err(at)?;
+            AttributeValue::Text(beside).write(&dataset, TILES, spec.dtype()).map_err(at)?;
         }
         if let Some(json) = record_json {
             if json.len() > MAX_ATTRIBUTE_BYTES {
@@ -259,6 +335,9 @@ impl Sink for Writer {
         if part.dtype() != self.spec.dtype() || at.checked_add(len).is_none_or(|end| end > self.spec.count()) {
             return refuse!(Usage, "{len} {} elements at {at} do not fit {}", part.dtype(), self.spec);
         }
+        if self.boxes.is_some() {
+            return refuse!(Usage, "{} takes coded chunks", self.name);
+        }
         match &self.chunks {
             None if len == 0 => {}
             None => raw::dataset::write_all(&self.dataset, part.dtype(), len, part.bytes()).map_err(place)?,
@@ -276,6 +355,50 @@ impl Sink for Writer {
     fn grain(&self) -> Option<Grain> {
         self.chunks.as_ref().map(|c| c.grain)
     }
+}
+
+/// A file in the making that waits for its dataset.
+struct Started {
+    path: String,
+    pending: Pending,
+    file: Id,
+    added_to: Option<Original>,
+}
+
+/// Checks that dataset `name` of `spec` can be made in `target`, and opens what it will be made in.
+fn start(
+    target: &Path,
+    name: Option<&str>,
+    spec: &Spec,
+    replace: Replace,
+    overhead: raw::file::Overhead,
+) -> Result<Started> {
+    if spec.shape().len() > raw::dataset::MAX_AXES {
+        return refuse!(
+            Unsupported,
+            "{spec} has {} axes; HDF5 has at most {}",
+            spec.shape().len(),
+            raw::dataset::MAX_AXES
+        );
+    }
+    let path = absolute(name.unwrap_or(default_name(spec.dtype())))?;
+    if spec.dtype() == DType::F16 && path.matches('/').count() == 1 {
+        return refuse!(
+            Usage,
+            "a float16 dataset {path} in the root group crashes netCDF4-python; put it into a group: {}:/group{path}",
+            target.display()
+        );
+    }
+    raw::filter::register();
+    let (pending, file, added_to) = match name {
+        Some(_) if target.exists() => add_to(target, &path, replace)?,
+        _ => {
+            let pending = Pending::create(target, replace)?;
+            let file = raw::file::create(&pending.path(), overhead).map_err(|e| e.at(target.display()))?;
+            (pending, file, None)
+        }
+    };
+    Ok(Started { path, pending, file, added_to })
 }
 
 /// A copy of `target` in the making, opened to take dataset `path`.

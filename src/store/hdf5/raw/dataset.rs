@@ -10,7 +10,7 @@ use hdf5_metno_sys::h5d::{
 use hdf5_metno_sys::h5p::{
     H5P_CLS_DATASET_CREATE, H5P_CLS_LINK_CREATE, H5P_DEFAULT, H5Pcreate, H5Pfill_value_defined, H5Pget_chunk,
     H5Pget_chunk_opts, H5Pget_external_count, H5Pget_fill_value, H5Pget_filter2, H5Pget_layout, H5Pget_nfilters,
-    H5Pset_chunk, H5Pset_create_intermediate_group, H5Pset_filter, H5Pset_obj_track_times,
+    H5Pset_chunk, H5Pset_create_intermediate_group, H5Pset_filter, H5Pset_obj_track_times, H5Pset_virtual,
 };
 use hdf5_metno_sys::h5s::{
     H5S_ALL, H5S_class_t, H5S_seloper_t, H5Screate, H5Screate_simple, H5Sget_simple_extent_dims,
@@ -21,6 +21,7 @@ use hdf5_metno_sys::h5z::{H5Z_FLAG_MANDATORY, H5Z_FLAG_OPTIONAL, H5Zfilter_avail
 use super::{Id, c_name, call, dtype, open};
 use crate::array::DType;
 use crate::error::{Result, refuse};
+use crate::store::hdf5::tiles::Mapping;
 
 /// The most axes a dataset can have.
 pub(in super::super) const MAX_AXES: usize = 32;
@@ -234,6 +235,44 @@ pub(in super::super) fn create(
     } else {
         open!(Io, H5Screate_simple(shape.len() as c_int, shape.as_ptr(), dtype::none()), "setting the shape")?
     };
+    let name = c_name(path)?;
+    open!(
+        Io,
+        H5Dcreate2(file.0, name.as_ptr(), stored.0, space.0, links.0, list.0, H5P_DEFAULT),
+        "creating dataset {path}"
+    )
+}
+
+/// Makes a virtual dataset at `path` that shows elements of dataset `source` of the same file, of the same shape.
+pub(in super::super) fn create_virtual(
+    file: &Id,
+    path: &str,
+    stored: &Id,
+    shape: &[u64],
+    source: &str,
+    mappings: impl Iterator<Item = Mapping>,
+) -> Result<Id> {
+    const WHAT: &str = "preparing a virtual dataset";
+    let list = open!(Io, H5Pcreate(*H5P_CLS_DATASET_CREATE), "{WHAT}")?;
+    call!(Io, H5Pset_obj_track_times(list.0, 0), "{WHAT}")?;
+    let extent = || open!(Io, H5Screate_simple(shape.len() as c_int, shape.as_ptr(), dtype::none()), "{WHAT}");
+    let (space, at, from) = (extent()?, extent()?, extent()?);
+    let (source, once) = (c_name(source)?, vec![1u64; shape.len()]);
+    let select = |space: &Id, (start, block): &(Vec<u64>, Vec<u64>)| {
+        if start.len() != shape.len() || block.len() != shape.len() {
+            return refuse!(Usage, "a selection of {} axes in a dataset of {}", start.len(), shape.len());
+        }
+        let (set, each) = (H5S_seloper_t::H5S_SELECT_SET, dtype::none());
+        let (start, once, block) = (start.as_ptr(), once.as_ptr(), block.as_ptr());
+        call!(Io, H5Sselect_hyperslab(space.0, set, start, each, once, block), "{WHAT}").map(drop)
+    };
+    for mapping in mappings {
+        select(&at, &mapping.at)?;
+        select(&from, &mapping.from)?;
+        call!(Io, H5Pset_virtual(list.0, at.0, c".".as_ptr(), source.as_ptr(), from.0), "{WHAT}")?;
+    }
+    let links = open!(Io, H5Pcreate(*H5P_CLS_LINK_CREATE), "{WHAT}")?;
+    call!(Io, H5Pset_create_intermediate_group(links.0, 1), "{WHAT}")?;
     let name = c_name(path)?;
     open!(
         Io,

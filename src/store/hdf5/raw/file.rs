@@ -12,11 +12,14 @@ use hdf5_metno_sys::h5f::{
     H5F_ACC_RDONLY, H5F_ACC_RDWR, H5F_ACC_TRUNC, H5F_LIBVER_LATEST, H5F_libver_t, H5F_scope_t, H5Fclose, H5Fcreate,
     H5Fflush, H5Fget_vfd_handle, H5Fis_accessible, H5Fopen,
 };
+use hdf5_metno_sys::h5g::H5Gcreate2;
 use hdf5_metno_sys::h5i::{H5Iget_file_id, hid_t};
 use hdf5_metno_sys::h5l::{H5Ldelete, H5Lexists};
 use hdf5_metno_sys::h5o::{H5O_INFO_BASIC, H5O_info2_t, H5O_type_t, H5Ovisit3};
 use hdf5_metno_sys::h5p::{
-    H5P_CLS_FILE_ACCESS, H5P_DEFAULT, H5Pcreate, H5Pset_fapl_stdio, H5Pset_file_locking, H5Pset_libver_bounds,
+    H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_CLS_GROUP_CREATE, H5P_DEFAULT, H5Pcreate, H5Pset_fapl_stdio,
+    H5Pset_file_locking, H5Pset_libver_bounds, H5Pset_meta_block_size, H5Pset_obj_track_times,
+    H5Pset_small_data_block_size,
 };
 
 use super::{Id, c_name, call, open};
@@ -71,10 +74,43 @@ pub(in super::super) fn open_to_write(path: &Path) -> Result<Id> {
     })
 }
 
+/// What a new file spends on its own structure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Overhead {
+    /// What every program since HDF5 1.8 reads.
+    Usual,
+    /// As little as the format of HDF5 1.10 needs: less than half, which counts where an array is a few kilobytes when coded.
+    Least,
+}
+
 /// Makes an empty HDF5 file of whatever lies at `path`.
-pub(in super::super) fn create(path: &Path) -> Result<Id> {
+pub(in super::super) fn create(path: &Path, overhead: Overhead) -> Result<Id> {
     let (name, access) = (c_path(path)?, access_to_write(H5F_libver_t::H5F_LIBVER_V110)?);
-    open!(Io, H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, H5P_DEFAULT, access.0), "creating an HDF5 file")
+    let creation = open!(Io, H5Pcreate(*H5P_CLS_FILE_CREATE), "creating an HDF5 file")?;
+    if overhead == Overhead::Least {
+        // Same input, same bytes: no time of creation of the root group, which this format would have.
+        call!(Io, H5Pset_obj_track_times(creation.0, 0), "creating an HDF5 file")?;
+        let only = H5F_libver_t::H5F_LIBVER_V110;
+        call!(Io, H5Pset_libver_bounds(access.0, only, only), "bounding the file format")?;
+        // Blocks set aside for more structure stay as holes in the file.
+        call!(Io, H5Pset_meta_block_size(access.0, 0), "choosing how the file is written")?;
+        call!(Io, H5Pset_small_data_block_size(access.0, 0), "choosing how the file is written")?;
+    }
+    open!(Io, H5Fcreate(name.as_ptr(), H5F_ACC_TRUNC, creation.0, access.0), "creating an HDF5 file")
+}
+
+/// Makes the groups on the way to `path` (absolute) that do not exist, without times of creation.
+pub(in super::super) fn make_groups(file: &Id, path: &str) -> Result<()> {
+    let list = open!(Io, H5Pcreate(*H5P_CLS_GROUP_CREATE), "preparing a group")?;
+    call!(Io, H5Pset_obj_track_times(list.0, 0), "preparing a group")?;
+    for (end, _) in path.match_indices('/').skip(1) {
+        let group = &path[..end];
+        if !exists(file, group)? {
+            let name = c_name(group)?;
+            open!(Io, H5Gcreate2(file.0, name.as_ptr(), H5P_DEFAULT, list.0, H5P_DEFAULT), "creating group {group}")?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes everything out and closes the file. All other identifiers of it must have been dropped.
