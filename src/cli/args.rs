@@ -7,6 +7,7 @@ use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use super::bits::Bits;
+use super::bounds::{BOUNDS, BoundArgs, CodedArgs};
 use super::help;
 use super::limits::LimitArgs;
 use super::number::{Memory, Threads};
@@ -68,6 +69,12 @@ pub(super) enum Command {
     /// equal the original. Every change of class (a value became NaN, infinite, zero, of the other sign, ...) fails unless allowed.
     #[command(after_help = help::VERIFY_EXAMPLES, max_term_width = 100)]
     Verify(VerifyArgs),
+    /// Say what an array is like and which recipe makes it smallest, with the command to run
+    ///
+    /// Looks at every value and says what the data already are; then tries candidate recipes on samples, from lossless up, and says
+    /// of each: size, errors, speeds, and what reads the file without this program. The last line is the command to run.
+    #[command(after_help = help::PLAN_EXAMPLES, max_term_width = 100)]
+    Plan(PlanArgs),
     /// Write a starting budget file for an array
     #[command(subcommand, max_term_width = 100)]
     Budget(BudgetCommand),
@@ -95,6 +102,14 @@ pub(super) struct CompactArgs {
     pub(super) input: Option<OsString>,
     #[command(flatten)]
     pub(super) steps: StepArgs,
+    #[command(flatten)]
+    pub(super) bounds: CodedArgs,
+    /// Choose the recipe: the smallest file within the bound, as `compact plan` finds it
+    ///
+    /// Choose the recipe: plan as `compact plan` does, run the best candidate, and hold the whole output against the bound before it
+    /// gets its name. Without a bound the recipe is lossless.
+    #[arg(long, help_heading = BOUNDS)]
+    pub(super) auto: bool,
     #[command(flatten)]
     pub(super) output: OutputArgs,
     /// Budget file (TOML): the output is read again and held against it before it gets its name
@@ -143,10 +158,10 @@ pub(super) struct StepArgs {
     /// the --fill value have codes of their own and come back exactly.
     #[arg(long, value_name = "D|step=S|bits=N", allow_hyphen_values = true, help_heading = STEPS)]
     pub(super) scale_offset: Option<ScaleOffsetAsk>,
-    /// Value that marks missing data, for --scale-offset and --keepbits; comes back exactly
+    /// Value that marks missing data, for --scale-offset, --keepbits and bounds; comes back exactly
     ///
-    /// Value that marks missing data, for --scale-offset: it is kept out of the range and comes back bit for bit. Default: the
-    /// _FillValue or missing_value of an HDF5 or NetCDF-4 input. NaN and infinities need no flag.
+    /// Value that marks missing data, for --scale-offset, --keepbits and bounds: it is kept out of the range and comes back bit for
+    /// bit. Default: the _FillValue or missing_value of an HDF5 or NetCDF-4 input. NaN and infinities need no flag.
     #[arg(long, value_name = "V", allow_hyphen_values = true, help_heading = STEPS)]
     pub(super) fill: Option<Fill>,
     /// Keep one triangle of symmetric matrices (the last two axes)
@@ -203,6 +218,22 @@ pub(super) struct StepArgs {
     pub(super) recipe: Option<PathBuf>,
 }
 
+impl StepArgs {
+    /// Whether no step is asked for; a fill value is none.
+    pub(super) fn are_none(&self) -> bool {
+        let Self { f16, f32, bf16, overflow, scale_offset, fill: _, triangle, symmetry_tol, bits, keepbits, recipe } =
+            self;
+        !(*f16 || *f32 || *bf16)
+            && overflow.is_none()
+            && scale_offset.is_none()
+            && triangle.is_none()
+            && symmetry_tol.is_none()
+            && bits.is_none()
+            && keepbits.is_none()
+            && recipe.is_none()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct OutputArgs {
     /// Output: out.npy, out.h5, out.h5:/group/name, or a folder
@@ -245,6 +276,29 @@ pub(super) struct RunArgs {
     /// No table and no progress bar; errors are still printed
     #[arg(short, long, help_heading = RUN)]
     pub(super) quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct PlanArgs {
+    /// Array: file.npy, archive.npz:NAME, file.h5:/DATASET, or - for standard input
+    #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
+    pub(super) input: OsString,
+    #[command(flatten)]
+    pub(super) bound: BoundArgs,
+    /// Budget file (TOML): candidates that break it on the samples are not chosen
+    #[arg(long, value_name = "FILE.toml", value_hint = ValueHint::FilePath, help_heading = BOUNDS)]
+    pub(super) budget: Option<PathBuf>,
+    /// Value that marks missing data [default: what the file declares, or what is found]
+    #[arg(long, value_name = "V", allow_hyphen_values = true, help_heading = BOUNDS)]
+    pub(super) fill: Option<Fill>,
+    /// Output that the command is for: only candidates of its kind (.npy or .h5) are tried; nothing is written
+    #[arg(short, long, value_name = "OUT", value_hint = ValueHint::AnyPath, help_heading = OUTPUT)]
+    pub(super) output: Option<OsString>,
+    /// Try every candidate on the whole array: exact sizes, many times slower
+    #[arg(long, help_heading = RUN)]
+    pub(super) whole: bool,
+    #[command(flatten)]
+    pub(super) run: RunArgs,
 }
 
 #[derive(Debug, Args)]

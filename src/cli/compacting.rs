@@ -13,13 +13,19 @@ use crate::store::Place;
 /// Compacts what the arguments name and tells the report.
 pub(super) fn run(args: &CompactArgs, voice: &Voice) -> Result<()> {
     let input = input(args.input.as_deref().unwrap_or_default())?;
-    let asks = steps::asks(&args.steps)?;
+    let is_coded = args.bounds.ask()?.is_some();
+    let asks = steps::asks(&args.steps, is_coded)?;
     let given = args.output.output.as_deref();
-    let place = options::place(&input, &args.output, |input| names::compacted(input, given))?;
+    let place = options::place(&input, &args.output, |input| names::compacted(input, given, is_coded))?;
+    args.bounds.check(&args.output, place.as_ref())?;
     options::check(&args.output, args.sidecar, place.as_ref())?;
     let target = options::target(&args.output, place.clone());
     #[cfg(feature = "hdf5")]
-    let hdf5 = options::hdf5(&args.output)?;
+    let (hdf5, coded) = (options::hdf5(&args.output, args.bounds.chunks.as_ref())?, args.bounds.coded()?);
+    #[cfg(not(feature = "hdf5"))]
+    if is_coded {
+        return refuse!(Unsupported, "coded chunks need HDF5 and this build has none; build with the feature `hdf5`");
+    }
     let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
     let report = progress::with_bar(voice.shows_progress(), |tell| {
         let settings = CompactOptions {
@@ -31,6 +37,8 @@ pub(super) fn run(args: &CompactArgs, voice: &Voice) -> Result<()> {
             sync: args.output.sync,
             #[cfg(feature = "hdf5")]
             hdf5,
+            #[cfg(feature = "hdf5")]
+            coded: coded.clone(),
             resources: options::resources(&args.run, tell),
         };
         compact(&input, &target, &settings)

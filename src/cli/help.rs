@@ -9,14 +9,17 @@ Make an array file (.npy, .npz, HDF5, NetCDF-4) small by reversible steps, and s
 
 The output is an ordinary .npy or HDF5 file of the packed values, which NumPy or h5py open without this program. It knows how to be undone: `compact restore` needs that file alone. Every run compares all restored values with the original ones and prints the largest error, where it is, the RMSE, and every value that became NaN, infinite, zero or changed its sign. What the steps cannot carry is refused before anything is written.
 
+With a bound (--max-abs 1e-3 and the like) in place of a precision, every value comes back within it, and the output is HDF5 of the original's dtype and shape, each chunk coded behind a filter of this program.
+
 Steps may be given in any order; they run in this one: triangle, keepbits, scale-offset, f16/f32/bf16, bits. --recipe gives another order. Without any step the array is converted from one kind of file to another.";
 
 /// How the command is called.
 pub(super) const USAGE: &str = "\
-compact INPUT [STEPS] [-o OUT]
+compact INPUT [STEPS] [BOUNDS] [-o OUT]
        compact restore FILE [-o OUT] [--slice '0:10,:,3']
        compact report ORIGINAL FILE [--budget B.toml] [-o page.html]
        compact verify ORIGINAL FILE [--max-abs E | --budget B.toml] [--junit out.xml]
+       compact plan INPUT [--max-abs E] [--budget B.toml]
        compact budget init ARRAY
        compact info FILE
        compact completions SHELL | man [-o FOLDER]";
@@ -27,8 +30,11 @@ Examples:
   compact grids.npy --triangle --f16             symmetric matrices as float16 triangles
   compact grids.npy --triangle --f16 -o grids.h5 --codec zstd
   compact temp.nc:/t2m --scale-offset 2          0.01 steps; NaN and _FillValue come back
+  compact temp.npy --max-abs 1e-3                every value within 0.001, as small as it gets
   compact mask.npy --bits                        booleans, 8 to the byte
   compact runs.npz:weights --bf16 --dry-run      what it would save and cost, unwritten
+  compact plan grids.npy --max-abs 1e-4          what would be smallest, and the command
+  compact grids.npy --auto --max-abs 1e-4        the smallest file that keeps 1e-4
   compact restore grids.compact.npy              the original shape and dtype again
   compact restore grids.h5 --slice '0:10,:,3' -o part.npy
   compact info grids.compact.npy                 what it is and how Python opens it";
@@ -66,6 +72,16 @@ Examples:
 
 Exit codes: 0 within all limits, 1 over one, 2 could not check (files that differ in shape or dtype, a limit on what is not
 defined, a budget with a mistake).";
+
+/// Examples for `plan`.
+pub(super) const PLAN_EXAMPLES: &str = "\
+Examples:
+  compact plan grids.npy                         lossless candidates, and what bounds would give
+  compact plan temp.nc:/t2m --max-abs 0.01       the smallest that keeps every value within 0.01
+  compact plan run.npz:weights --budget run.toml
+  compact plan grids.npy -o grids.npy.small.npy  .npy candidates alone
+
+`compact INPUT --auto` with the same bound runs the best one and checks the whole array.";
 
 /// Examples for `restore`.
 pub(super) const RESTORE_EXAMPLES: &str = "\

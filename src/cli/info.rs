@@ -9,10 +9,12 @@ use super::table::{self, labelled, loss, smaller};
 use super::voice::{Paint, Voice};
 use super::{compacting, names};
 use crate::array::{ByteOrder, DType};
+use crate::coding::Coding;
 use crate::engine::Reader;
 use crate::error::Result;
 use crate::metric::LossRecord;
 use crate::recipe::{Axes, Original};
+use crate::report::bound_words;
 use crate::store::{Format, Place, members};
 use crate::transform::{Fidelity, Fill, Step};
 
@@ -39,6 +41,8 @@ pub struct Info {
     pub steps: Vec<Step>,
     /// What each step makes, one entry a step.
     pub stages: Vec<Loaded>,
+    /// How chunks were coded after the steps, which then were run on each chunk by itself.
+    pub coding: Option<Coding>,
     /// What its making lost, measured on every element.
     pub loss: Option<LossRecord>,
     /// The version of ndcompact that wrote it.
@@ -162,6 +166,8 @@ impl Info {
     /// What `reader` has open.
     pub fn of(reader: &Reader) -> Self {
         let (opened, record, pipeline) = (reader.opened(), reader.record(), reader.pipeline());
+        // Of steps inside of chunks the file shows nothing; the record binds.
+        let inside = record.filter(|r| r.coding.is_some()).and_then(|r| r.pipeline().ok());
         let shown = opened.shown();
         let layout = opened.layout();
         let original_bytes = record.map(|_| reader.spec().bytes());
@@ -183,9 +189,11 @@ impl Info {
             original: record.map(|r| r.original.clone()),
             original_bytes,
             ratio: original_bytes.map(|b| b as f64 / opened.stored_bytes().max(1) as f64),
-            exact: record.map(|_| pipeline.is_exact()),
+            exact: record.map(|_| reader.is_exact()),
             steps: record.map(|r| r.steps.clone()).unwrap_or_default(),
-            stages: pipeline
+            stages: inside
+                .as_ref()
+                .unwrap_or(pipeline)
                 .stages()
                 .iter()
                 .map(|stage| Loaded {
@@ -200,6 +208,7 @@ impl Info {
                     },
                 })
                 .collect(),
+            coding: record.and_then(|r| r.coding),
             loss: record.and_then(|r| r.loss.clone()),
             tool: record.map(|r| r.tool.clone()),
             recipe_format: record.map(|r| r.ndcompact),
@@ -243,7 +252,10 @@ fn text(info: &Info, from_stdin: bool, paint: Paint) -> String {
         let makes = format!("  to {} {}, {}{bound}", stage.dtype, shape(&stage.shape), size(stage.bytes));
         lines.push(("steps", paint.dim(&makes)));
     }
-    if info.compacted && info.stages.is_empty() {
+    if let Some(coding) = &info.coding {
+        let what = if info.stages.is_empty() { "" } else { ", each chunk by itself" };
+        lines.push(("coding", format!("{}, effort {}{what}", bound_words(&coding.bound), coding.effort)));
+    } else if info.compacted && info.stages.is_empty() {
         lines.push(("steps", "none: the array as it was".to_owned()));
     }
     if let (Some(record), Some(exact)) = (&info.loss, info.exact) {

@@ -8,6 +8,7 @@
 mod args;
 mod assessing;
 mod bits;
+mod bounds;
 mod compacting;
 mod exit;
 mod generate;
@@ -17,6 +18,8 @@ mod limits;
 mod names;
 mod number;
 mod options;
+mod plan_table;
+mod planning;
 mod progress;
 mod readers;
 mod report_table;
@@ -50,15 +53,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Report(report)) => Voice::new(report.run.json, report.run.quiet),
         Some(Command::Verify(verify)) => Voice::new(verify.run.json, verify.run.quiet),
         Some(Command::Budget(BudgetCommand::Init(init))) => Voice::new(init.run.json, init.run.quiet),
+        Some(Command::Plan(plan)) => Voice::new(plan.run.json, plan.run.quiet),
         Some(Command::Info(info)) => Voice::new(info.json, false),
         Some(Command::Completions(_) | Command::Man(_)) => Voice::new(false, false),
     };
     let result = match &cli.command {
+        None if cli.compact.auto => planning::auto(&cli.compact, &voice),
         None => compacting::run(&cli.compact, &voice),
         Some(Command::Restore(restore)) => restoring::run(restore, &voice),
         Some(Command::Report(report)) => return told(assessing::report(report, &args, &voice), &voice),
         Some(Command::Verify(verify)) => return told(assessing::verify(verify, &args, &voice), &voice),
         Some(Command::Budget(BudgetCommand::Init(init))) => assessing::init(init, &voice),
+        Some(Command::Plan(plan)) => planning::run(plan, &voice),
         Some(Command::Info(info)) => info::run(info, &voice),
         Some(Command::Completions(completions)) => generate::completions(completions, &voice),
         Some(Command::Man(man)) => generate::man(man, &voice),

@@ -23,8 +23,9 @@ pub(super) fn is_stdin(place: &Place) -> bool {
 }
 
 /// The output of compacting `input`: `given`, or its default name inside the folder `given`, or that name beside the input.
-pub(super) fn compacted(input: &Place, given: Option<&OsStr>) -> Result<Place> {
-    output(input, given, |folder| folder.join(compacted_name(input)))
+/// Coded chunks go into HDF5 whatever the input is.
+pub(super) fn compacted(input: &Place, given: Option<&OsStr>, is_coded: bool) -> Result<Place> {
+    output(input, given, |folder| folder.join(compacted_name(input, is_coded)))
 }
 
 /// The output of restoring `input`, likewise. A default name never is that of a file that exists.
@@ -57,13 +58,13 @@ fn output(input: &Place, given: Option<&OsStr>, default: impl FnOnce(&Path) -> P
     Ok(Place { path: default(folder), member: None })
 }
 
-fn compacted_name(input: &Place) -> OsString {
+fn compacted_name(input: &Place, is_coded: bool) -> OsString {
     let format = Format::of_name(&input.path);
     let stem = match (format, &input.member) {
         (Some(Format::Npz), Some(member)) => last_part(member.strip_suffix(".npy").unwrap_or(member)),
         _ => stem(&input.path),
     };
-    let ending = if format == Some(Format::Hdf5) { "h5" } else { "npy" };
+    let ending = if is_coded || format == Some(Format::Hdf5) { "h5" } else { "npy" };
     joined(&stem, &format!("{MARK}.{ending}"))
 }
 
@@ -112,7 +113,7 @@ mod tests {
     use super::*;
 
     fn compact_name(input: &str) -> String {
-        compacted(&Place::parse(input), None).unwrap().to_string()
+        compacted(&Place::parse(input), None, false).unwrap().to_string()
     }
 
     #[test]
@@ -124,21 +125,25 @@ mod tests {
         assert_eq!(compact_name("dir/a.npz"), "dir/a.compact.npy");
         assert_eq!(compact_name("dir/t.nc:/t2m"), "dir/t.compact.h5");
         assert_eq!(compact_name("t.h5"), "t.compact.h5");
+        assert_eq!(compacted(&Place::parse("in.npy"), None, true).unwrap().to_string(), "in.compact.h5");
         assert_eq!(compact_name("data.2024"), "data.2024.compact.npy");
-        assert!(compacted(&Place::parse("-"), None).is_err());
+        assert!(compacted(&Place::parse("-"), None, false).is_err());
     }
 
     #[test]
     fn a_folder_is_given_the_default_name_and_a_file_keeps_its_own() {
         let dir = tempfile::tempdir().unwrap();
         let given = dir.path().as_os_str();
-        assert_eq!(compacted(&Place::parse("x/in.npy"), Some(given)).unwrap().path, dir.path().join("in.compact.npy"));
         assert_eq!(
-            compacted(&Place::parse("-"), Some(OsStr::new("o.h5:/g/x"))).unwrap().member,
+            compacted(&Place::parse("x/in.npy"), Some(given), false).unwrap().path,
+            dir.path().join("in.compact.npy")
+        );
+        assert_eq!(
+            compacted(&Place::parse("-"), Some(OsStr::new("o.h5:/g/x")), false).unwrap().member,
             Some("/g/x".to_owned())
         );
-        assert!(compacted(&Place::parse("-"), Some(given)).is_err());
-        assert!(compacted(&Place::parse("in.npy"), Some(OsStr::new("-"))).is_err());
+        assert!(compacted(&Place::parse("-"), Some(given), false).is_err());
+        assert!(compacted(&Place::parse("in.npy"), Some(OsStr::new("-")), true).is_err());
     }
 
     #[test]

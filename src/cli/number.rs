@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use crate::engine::DEFAULT_MEMORY;
-use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::error::{Error, Result, refuse};
 
 pub(super) use crate::report::number::{at_most, count, ratio, seconds, shape, size};
 
@@ -44,20 +44,25 @@ impl FromStr for Memory {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let unknown =
-            || Error::new(ErrorKind::Usage, format!("{text:?} is not a size; write e.g. 256MiB, 1GB or 268435456"));
-        let text_lower = text.trim().to_ascii_lowercase();
-        let digits = text_lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text_lower.len());
-        let (number, unit) = text_lower.split_at(digits);
-        let unit = UNITS.iter().find(|(name, _)| *name == unit.trim()).ok_or_else(unknown)?.1;
-        let bytes = match number.parse::<u64>() {
-            Ok(n) => n.checked_mul(unit).ok_or_else(unknown)?,
-            Err(_) => (number.parse::<f64>().map_err(|_| unknown())? * unit as f64) as u64,
+        let Some(bytes) = bytes(text) else {
+            return refuse!(Usage, "{text:?} is not a size; write e.g. 256MiB, 1GB or 268435456");
         };
         if bytes < MIN_MEMORY {
             return refuse!(Usage, "{text:?} is too little memory to work in; give at least 16MiB");
         }
         Ok(Self(bytes))
+    }
+}
+
+/// A size as it is written, in bytes.
+pub(super) fn bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = UNITS.iter().find(|(name, _)| *name == unit.trim())?.1;
+    match number.parse::<u64>() {
+        Ok(n) => n.checked_mul(unit),
+        Err(_) => Some((number.parse::<f64>().ok()? * unit as f64) as u64),
     }
 }
 

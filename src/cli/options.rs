@@ -1,6 +1,8 @@
 //! From the flags of output and run to what the engine is told.
 
 use super::args::{CodecArg, OutputArgs, RunArgs};
+#[cfg(feature = "hdf5")]
+use super::bounds::Chunks;
 use super::names;
 use crate::engine::{Progress, Resources, Target};
 use crate::error::{Result, refuse};
@@ -63,7 +65,7 @@ pub(super) fn check(output: &OutputArgs, sidecar: bool, place: Option<&Place>) -
 
 /// How HDF5 output is stored.
 #[cfg(feature = "hdf5")]
-pub(super) fn hdf5(output: &OutputArgs) -> Result<crate::store::hdf5::Options> {
+pub(super) fn hdf5(output: &OutputArgs, chunks: Option<&Chunks>) -> Result<crate::store::hdf5::Options> {
     use crate::store::hdf5::{Codec, Options};
     let codec = match output.codec.unwrap_or(CodecArg::None) {
         CodecArg::None => Codec::None,
@@ -72,5 +74,9 @@ pub(super) fn hdf5(output: &OutputArgs) -> Result<crate::store::hdf5::Options> {
         CodecArg::Lz4 => Codec::Lz4,
     };
     codec.level(output.level)?;
-    Ok(Options { codec, level: output.level, ..Options::default() })
+    let chunk_bytes = match chunks {
+        Some(Chunks::Bytes(bytes)) => *bytes,
+        _ => Options::default().chunk_bytes,
+    };
+    Ok(Options { codec, level: output.level, chunk_bytes, ..Options::default() })
 }

@@ -42,6 +42,22 @@ fn hdf5(place: &Place, path: &str, shown: &Spec, pipeline: &Pipeline, layout: &s
         None => usual_name(shown.dtype()).to_owned(),
     };
     let (group, leaf) = name.rsplit_once('/').unwrap_or(("", &name));
+    let (whole, quoted) = (shown.to_string(), python(&name));
+    if layout.contains("ndcompact") {
+        let file = shell(&place.to_string());
+        return vec![
+            Reading {
+                program: "compact",
+                code: format!("compact {file} -o plain.h5"),
+                gives: format!("a file of {whole} that every program reads"),
+            },
+            Reading {
+                program: "h5py",
+                code: format!("h5py.File({path})[{quoted}][...]"),
+                gives: format!("{whole}, where the filter ndcompact ({}) is at hand", crate::filter::ID),
+            },
+        ];
+    }
     let plugin = ["zstd", "lz4"].into_iter().find(|codec| layout.contains(codec));
     let (import, path_set) = match plugin {
         Some(_) => ("import hdf5plugin; ", "; HDF5_PLUGIN_PATH must name the folder of hdf5plugin's filters"),
@@ -51,7 +67,6 @@ fn hdf5(place: &Place, path: &str, shown: &Spec, pipeline: &Pipeline, layout: &s
         Step::ScaleOffset(s) if s.cf().is_some() => Some(&stage.io.input),
         _ => None,
     });
-    let (whole, quoted) = (shown.to_string(), python(&name));
     let group = if group.is_empty() { String::new() } else { format!(", group={}", python(group)) };
     vec![
         Reading { program: "h5py", code: format!("{import}h5py.File({path})[{quoted}][...]"), gives: whole.clone() },

@@ -14,7 +14,7 @@ pub(super) fn run(args: &RestoreArgs, voice: &Voice) -> Result<()> {
     options::check(&args.output, false, place.as_ref())?;
     let target = options::target(&args.output, place);
     #[cfg(feature = "hdf5")]
-    let hdf5 = options::hdf5(&args.output)?;
+    let hdf5 = options::hdf5(&args.output, None)?;
     let restored = progress::with_bar(voice.shows_progress(), |tell| {
         let settings = RestoreOptions {
             slice: args.slice.clone(),

@@ -12,8 +12,9 @@ use crate::transform::{Ask, BitRound, Cast, CastTo, Overflow, Step, TriangleAsk,
 /// A recipe of every possible step has about 1 kB; what is larger than this is no recipe.
 const MAX_RECIPE: u64 = 1 << 20;
 
-/// The steps in the order in which they run: the canonical one, or that of the recipe file.
-pub(super) fn asks(args: &StepArgs) -> Result<Vec<Ask>> {
+/// The steps in the order in which they run: the canonical one, or that of the recipe file. A coding after them takes a fill
+/// value.
+pub(super) fn asks(args: &StepArgs, is_coded: bool) -> Result<Vec<Ask>> {
     let mut asks = match &args.recipe {
         Some(path) => from_file(path)?,
         None => from_flags(args)?,
@@ -22,7 +23,7 @@ pub(super) fn asks(args: &StepArgs) -> Result<Vec<Ask>> {
         asks.sort_by_key(Ask::rank);
     }
     let takes_fill = |ask: &Ask| matches!(ask, Ask::ScaleOffset(_) | Ask::BitRound(_));
-    if let Some(fill) = args.fill
+    if let Some(fill) = args.fill.filter(|_| !is_coded)
         && !asks.iter().any(takes_fill)
     {
         return match asks.iter().any(|a| matches!(a, Ask::Settled(Step::ScaleOffset(_)))) {
@@ -32,7 +33,7 @@ pub(super) fn asks(args: &StepArgs) -> Result<Vec<Ask>> {
             ),
             false => refuse!(
                 Usage,
-                "--fill {fill} does nothing without --scale-offset or --keepbits: the other steps carry fill values like any value; leave it out"
+                "--fill {fill} does nothing without --scale-offset, --keepbits or a bound: the other steps carry fill values like any value; leave it out"
             ),
         };
     }
@@ -138,7 +139,7 @@ mod tests {
 
     fn names(line: &str) -> Result<Vec<&'static str>> {
         let cli = Cli::try_parse_from(["compact", "a.npy"].into_iter().chain(line.split_whitespace())).unwrap();
-        Ok(asks(&cli.compact.steps)?.iter().map(Ask::name).collect())
+        Ok(asks(&cli.compact.steps, false)?.iter().map(Ask::name).collect())
     }
 
     #[test]

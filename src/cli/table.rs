@@ -6,6 +6,7 @@ use super::voice::Paint;
 use crate::array::{DType, Scalar};
 use crate::engine::{Reader, Report, Restored, StepReport};
 use crate::metric::{Class, LossRecord, Value};
+use crate::report::CodingReport;
 use crate::store::Place;
 
 /// Columns of the table of steps: name, dtype, shape to the left; size, ratio, errors to the right.
@@ -22,7 +23,7 @@ pub(super) fn compacted(report: &Report, in_the_way: Option<&Place>, paint: Pain
     };
     text += &steps(report, paint);
     let mut lines = vec![("size", sizes(report))];
-    lines.extend(loss(&report.loss, report.exact, report.steps.is_empty(), paint));
+    lines.extend(loss(&report.loss, report.exact, report.steps.is_empty() && report.coding.is_none(), paint));
     lines.extend(super::report_table::kept(&report.criteria, paint));
     if let Some(output) = &report.output {
         lines.extend(opening(&Place::parse(&output.place)));
@@ -50,11 +51,20 @@ fn steps(report: &Report, paint: Paint) -> String {
         };
         rows.push(row(step.step.name(), step.dtype, &step.shape, step.bytes, [smaller, max, rmse]));
     }
+    if let Some(coding) = &report.coding {
+        let smaller = ratio(input.array_bytes as f64 / coding.bytes.max(1) as f64);
+        let (max, rmse) = match &coding.loss {
+            None => ("exact".to_owned(), String::new()),
+            Some(loss) => (error(loss.max_abs), error(loss.rmse)),
+        };
+        rows.push(row("coding", input.dtype, &input.shape, coding.bytes, [smaller, max, rmse]));
+    }
     let mut lines = aligned(&rows).into_iter();
     let mut text = lines.next().map(|titles| paint.dim(&titles) + "\n").unwrap_or_default();
     text += &lines.next().map(|input| input + "\n").unwrap_or_default();
-    for (step, line) in report.steps.iter().zip(lines) {
-        text += &format!("{line}\n{}\n", paint.dim(&format!("  {}", words(step))));
+    let words = report.steps.iter().map(words).chain(report.coding.as_ref().map(coding_words));
+    for (words, line) in words.zip(lines) {
+        text += &format!("{line}\n{}\n", paint.dim(&format!("  {words}")));
     }
     text
 }
@@ -65,6 +75,25 @@ fn words(step: &StepReport) -> String {
         Some(bound) if bound > 0.0 => format!("{}; error at most {}", step.words, at_most(bound)),
         _ => step.words.clone(),
     }
+}
+
+/// A coding in words, and what it took to keep its bound.
+fn coding_words(coding: &CodingReport) -> String {
+    let mut text = format!("{}, effort {}", coding.words, coding.coding.effort);
+    if coding.chunks > 0 {
+        text += &format!("; {} of {}", plural(coding.chunks, "chunk"), shape(&coding.chunk));
+    }
+    if coding.patched > 0 {
+        text += &format!("; {} kept exactly", plural(coding.patched, "value"));
+    }
+    if coding.fell_back > 0 {
+        text += &format!("; {} without loss", plural(coding.fell_back, "chunk"));
+    }
+    text
+}
+
+fn plural(n: u64, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// Rows in columns that are as wide as their widest cell.
@@ -211,7 +240,7 @@ pub(super) fn restored(restored: &Restored, reader: Option<&Reader>, paint: Pain
         && let Some(loss) = reader.record().and_then(|r| r.loss.as_ref())
     {
         let is_part = reader.spec().shape() != output.shape;
-        if reader.pipeline().is_exact() {
+        if reader.is_exact() {
             lines.push(("loss", paint.good("lossless: these are the original's bits")));
         } else if loss.changed == 0 {
             lines.push(("loss", paint.good("none: every value equals the original one")));
