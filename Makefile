@@ -11,12 +11,15 @@ EXAMPLES := $(patsubst examples/%.rs,%,$(wildcard examples/*.rs))
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-.PHONY: setup setup-demo
+.PHONY: setup setup-demo setup-peers
 setup: ## Make .venv with all Python packages (cmake for HDF5, readers for the tests)
 	@scripts/setup.sh test
 
 setup-demo:
 	@scripts/setup.sh demo
+
+setup-peers:
+	@scripts/setup.sh peers
 
 .PHONY: demo
 demo: setup-demo ## Compact a real array to .npy and HDF5, restore it, compare with NumPy
@@ -79,6 +82,20 @@ bench: setup-demo ## Measure kernels, and whole runs against cp and NumPy
 bench-memory: setup-demo ## Measure peak memory on 8 GB inputs (writes up to 10 GB at a time)
 	$(CARGO) build --locked --release
 	$(PYTHON_BIN) scripts/bench_memory.py --binary "$(TARGET)/release/compact"
+
+.PHONY: bench-coding bench-coding-speed test-bounds
+# DATA: a folder of .npy files, one array each.
+bench-coding: setup-peers ## Sizes of coded arrays of DATA=folder beside other compressors, bounds checked
+	$(CARGO) build --locked --release
+	$(PYTHON_BIN) scripts/bench_coding.py --binary "$(TARGET)/release/compact" --data "$(DATA)" --markdown
+
+bench-coding-speed: setup-peers ## Speed of coding the arrays of DATA=folder beside SZ3 and zfp
+	$(PYTHON_BIN) scripts/bench_coding.py --data "$(DATA)" --speed --markdown
+
+test-bounds: setup-peers ## Try 10^9 values against their bounds, and other compressors with a sample of them
+	NDCOMPACT_BOUND_VALUES=1e9 $(CARGO) test --locked --release --test bounds no_bound -- --nocapture
+	NDCOMPACT_BOUND_DUMP="$(CURDIR)/demo-out/adversarial" $(CARGO) test --locked --release --test bounds no_bound -- --nocapture
+	$(PYTHON_BIN) scripts/peer_violations.py demo-out/adversarial
 
 .PHONY: clean
 clean: ## Remove everything that was built, .venv included

@@ -1,6 +1,7 @@
 """Runs the decoder of docs/format.md against files that `compact` wrote, and compares with `compact restore`, bit for bit.
 
-usage: check_format_page.py [--binary target/debug/compact] [--no-hdf5]   (needs numpy, and h5py for HDF5)
+usage: check_format_page.py [--binary target/debug/compact] [--no-hdf5]   (needs numpy; h5py for HDF5; pcodec and zstandard for
+chunks that use them)
 
 The page promises that a file can be undone without this program. This holds it to that: its Python blocks are taken out
 and run as they stand.
@@ -78,6 +79,60 @@ def cases():
     yield "no step", special, []
 
 
+def coded_cases():
+    """Arrays, and flags of the filtered layout, that between them use every part of a coded chunk."""
+    rng = np.random.default_rng(2)
+
+    def field(shape, noise):
+        places = np.meshgrid(*[np.linspace(0, 3, n) for n in shape], indexing="ij")
+        return sum(np.sin((i + 1) * x + i) for i, x in enumerate(places)) + noise * rng.normal(size=shape)
+
+    for shape in ((3000,), (70, 90), (20, 30, 40), (2, 3, 2, 9, 20)):
+        for dtype in ("f2", "f4", "f8"):
+            smooth = field(shape, 1e-3).astype(dtype)
+            for bound in (["--max-abs", "1e-2"], ["--max-abs", "1e-4"], ["--max-abs", "0"], ["--psnr", "60"]):
+                yield f"{dtype} {shape}", smooth, bound
+            for bound in (["--max-rel", "1e-3"], ["--max-rel", "1e-2", "--rel-floor", "0.1", "--max-abs", "5e-3"]):
+                yield f"{dtype} {shape}", smooth, bound
+        holes = field(shape, 0.1).astype("f4")
+        holes[..., ::7] = np.nan
+        holes[0] = 1e20
+        holes.flat[5:9] = [np.inf, -np.inf, 3e8, -0.0]
+        for bound in ("1e-3", "0"):
+            yield f"holes {shape}", holes, ["--max-abs", bound, "--fill", "1e20"]
+        for dtype in ("i1", "u2", "i4", "u8"):
+            whole = (field(shape, 0.02) * 30 + 60).astype(dtype)
+            for bound in ("0", "1", "3"):
+                yield f"{dtype} {shape}", whole, ["--max-abs", bound]
+        lossless = {
+            "decimals": np.round(field(shape, 0.3), 2),
+            "steps and an offset": np.round(field(shape, 0.3) * 1000) * 0.0037 + 273.1,
+            "float32 in float64": field(shape, 0.3).astype("f4").astype("f8"),
+            "few values": rng.choice(rng.normal(size=40), size=shape),
+            "wide integers": (field(shape, 0.02) * 1e17).astype("i8"),
+            "large residuals": (rng.laplace(size=shape) ** 3 * 100).astype("i4"),
+            "random bits": rng.integers(0, 2**63, size=shape),
+            "one value": np.full(shape, 3.5),
+            "mask": field(shape, 1e-3) > 1,
+        }
+        for name, array in lossless.items():
+            yield f"{name} {shape}", array, ["--max-abs", "0"]
+        yield f"complex {shape}", field(shape, 0.1) + 1j * field(shape, 0.1), ["--max-abs", "1e-3"]
+        yield f"many decades {shape}", np.exp(8 * field(shape, 0.1)), ["--max-rel", "1e-3"]
+    square = field((90, 90), 1e-3)
+    yield "triangle", square + square.T, ["--max-abs", "1e-4", "--triangle"]
+    yield "triangle and float16", square + square.T, ["--layout", "filtered", "--triangle", "--f16"]
+    yield "scale-offset", square, ["--layout", "filtered", "--scale-offset", "2"]
+    yield "chunks over the edge", square.astype("f4"), ["--max-abs", "1e-3", "--chunks", "40,40"]
+    yield "Fortran order, big-endian", np.asfortranarray(square[:50].astype(">f4")), ["--max-abs", "1e-3"]
+    turns = np.stack([field((40, 50), 0.01) * (1 + i % 5) for i in range(20)])
+    yield "series in turn", turns.astype("f4"), ["--max-abs", "1e-5"]
+    large = np.linspace(0, 1, 1100)
+    yield "tiles of a symmetric matrix", np.add.outer(large, large) ** 2, ["--max-abs", "1e-3", "--triangle"]
+    yield "0-d", np.array(3.5), ["--max-abs", "1e-3"]
+    yield "empty", np.zeros((0, 3)), ["--max-abs", "1e-3"]
+
+
 def same(a, b):
     """Equal in dtype, shape, axis order and every bit."""
     return a.dtype == b.dtype and a.shape == b.shape and a.flags.fnc == b.flags.fnc and a.tobytes() == b.tobytes()
@@ -120,8 +175,42 @@ def main():
                 for path in (packed, packed + ".compact.json", at("back.npy")):
                     if os.path.exists(path):
                         os.unlink(path)
+        without = set()
+        for name, array, flags in [] if options.no_hdf5 else coded_cases():
+            np.save(at("in.npy"), array)
+            packed, back = at("coded.h5"), at("back.npy")
+            for effort in ("1", "5"):
+                for command in (
+                    (at("in.npy"), *flags, "--effort", effort, "--quiet", "--force", "-o", packed),
+                    ("restore", packed, "--quiet", "--force", "-o", back),
+                ):
+                    done = run(*command)
+                    if done.returncode:
+                        sys.exit(f"{name}: compact {' '.join(command)} gave {done.returncode}: {done.stderr}")
+                try:
+                    decoded = page["read_coded"](packed, main_dataset_of(packed))
+                except ModuleNotFoundError as missing:
+                    without.add(missing.name)
+                    continue
+                checked += 1
+                if not same(decoded, np.load(back)):
+                    failed += 1
+                    print(f"FAIL {name}, {' '.join(flags)} --effort {effort}")
+        if without:
+            print(f"not checked: chunks that need {', '.join(sorted(without))}")
     print(f"docs/format.md decoded {checked - failed} of {checked} files as `compact restore` does")
     sys.exit(1 if failed else 0)
+
+
+def main_dataset_of(path):
+    """The name of the dataset with a record."""
+    import h5py
+
+    found = []
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, node: found.append(name) if "ndcompact_recipe" in node.attrs else None)
+    (only,) = found
+    return only
 
 
 def dataset_of(path):

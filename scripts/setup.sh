@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Makes .venv inside the project and installs one group of pinned Python packages into it.
-# usage: scripts/setup.sh demo|test
+# usage: scripts/setup.sh demo|test|peers
 #
 # Running it again costs nothing: a copy of the requirements that were installed stands in .venv as a stamp.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-group=${1:?usage: scripts/setup.sh demo|test}
+group=${1:?usage: scripts/setup.sh demo|test|peers}
 python=.venv/bin/python
 
 stamped() { # Whether the packages of requirements file $1 are installed as it says.
@@ -27,9 +27,14 @@ if ! "$python" -c '' 2>/dev/null; then
     "${PYTHON:-python3}" -m venv --clear .venv
 fi
 
-# The test group includes the demo group, so a change of either file installs it again.
+# The other groups include the demo group, so a change of either file installs it again.
 case $group in
     demo) stamped demo || install demo ;;
-    test) { stamped demo && stamped test; } || { install test; cp scripts/requirements-demo.txt .venv/installed-demo.txt; } ;;
-    *) echo "setup: unknown group \"$group\"; it is demo or test" >&2; exit 2 ;;
+    test | peers)
+        { stamped demo && stamped "$group"; } || {
+            install "$group"
+            cp scripts/requirements-demo.txt .venv/installed-demo.txt
+        }
+        ;;
+    *) echo "setup: unknown group \"$group\"; it is demo, test or peers" >&2; exit 2 ;;
 esac
