@@ -26,7 +26,7 @@ def plan(compact, path, wish, whole):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("arrays", nargs="*", default=["../shared/data"])
+    parser.add_argument("arrays", nargs="+")
     parser.add_argument("--compact", default="target/release/compact")
     parser.add_argument("--runs", type=int, default=3, help="plans are timed so often; the fastest counts")
     parser.add_argument("--json")
