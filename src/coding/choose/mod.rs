@@ -46,6 +46,9 @@ const UNSURE_BITS: f64 = 0.75;
 /// Nor with a hole in so many values.
 const UNSURE_HOLES: usize = 32;
 
+/// A chunk has many holes where more than one element in so many is one.
+const MANY_HOLES: usize = 8;
+
 /// zstd's level for the bytes of the values themselves: the highest, since only the highest effort tries them.
 const SHUFFLED_LEVEL: i32 = 22;
 
@@ -172,7 +175,9 @@ impl Contest<'_, '_> {
         {
             self.attempt(Choice { predictor: Predictor::Linear(p.how.lag), coder: Coder::Context }, mapped)?;
         }
-        let most = best_bits * self.reach.within.max(1.05);
+        // With many holes the estimate for interpolation knows too little to leave differences out for it.
+        let holey = tried.first().is_some_and(|t| t.holes.count() > n / MANY_HOLES);
+        let most = if holey { f64::INFINITY } else { best_bits * self.reach.within.max(1.05) };
         // Where factors promise more, plain differences are an attempt more. It pays where the order-0 estimates say little: of few
         // bits, and with holes, whose repeated values are steps to neighbours.
         let sure = linear.is_some_and(|(bits, m)| {
