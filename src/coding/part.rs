@@ -228,21 +228,16 @@ impl Part<'_> {
         out.put(&scratch.best);
         self.decode(&scratch.best, &mut scratch.work, restored)?;
         // The promise is kept here, whatever went on before: every element of what the decoder gives is held against its bound.
-        scratch.found.clear();
         let each = Bound { mean_square: None, ..*bound };
-        let each = if bound.is_lossless() || each.is_lossless() && bound.mean_square.is_none() {
-            Bound::default()
-        } else {
-            each
+        let each = match (bound.is_lossless(), each.is_lossless()) {
+            (true, _) => Bound::default(),
+            // A mean square says nothing of single elements but that what is not finite stays.
+            (false, true) => Bound { max_abs: Some(f64::MAX), ..Bound::default() },
+            (false, false) => each,
         };
         let mut found = std::mem::take(&mut scratch.found);
-        if each.is_lossless() && bound.mean_square.is_some() && !bound.is_lossless() {
-            // A mean square says nothing of single elements but that what is not finite stays.
-            let any = Bound { max_abs: Some(f64::MAX), ..Bound::default() };
-            any.violations(values, restored, &mut found)?;
-        } else {
-            each.violations(values, restored, &mut found)?;
-        }
+        found.clear();
+        each.violations(values, restored, &mut found)?;
         let patched = found.len() as u64;
         scratch.extra.clear(self.len())?;
         for at in &found {
