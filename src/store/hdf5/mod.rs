@@ -9,6 +9,7 @@ mod codec;
 mod filter;
 mod fletcher;
 mod grid;
+mod layout;
 mod list;
 mod lz4;
 mod lzf;

@@ -9,10 +9,11 @@ use super::attribute::RECIPE;
 use super::boxes::Boxes;
 use super::filter::{Filters, Scratch, check_coded, room};
 use super::grid::{Grid, boxes};
+use super::layout;
 use super::list::{Described, absolute, describe, named, only, open_file};
 use super::raw::dataset::{Creation, FilterInfo, Layout};
 use super::raw::{self, Id, chunk};
-use super::tiles::{TILES, Tiles};
+use super::tiles::{self, TILES, Tiles};
 use crate::array::{Buf, ByteOrder, Span, Spec, total};
 use crate::error::{Error, Result, refuse};
 use crate::pipeline::{Grain, Source, Work};
@@ -25,7 +26,7 @@ const CACHE_BYTES: u64 = 8 << 20;
 const CACHE_CHUNKS: u64 = 64;
 
 /// Runs gathered before chunks are visited; bounds the list where runs are single elements.
-const BATCH: usize = 1 << 15;
+pub(super) const BATCH: usize = 1 << 15;
 
 /// Chunks whose places are kept in memory, 32 bytes each; files with more are read through the library.
 const MAX_CHUNKS: usize = 1 << 22;
@@ -122,7 +123,7 @@ impl Dataset {
         let memory = raw::dtype::in_memory(&stored, spec.dtype())?;
         let size = spec.dtype().size();
         let creation = raw::dataset::creation(&dataset, spec.shape().len(), &memory, size)?;
-        let layout = layout_of(&creation);
+        let layout = layout::words(&creation);
         if let Layout::Chunked(chunk) = &creation.layout {
             check_coded(&creation.filters, plain.then_some((&spec, order)), chunk)?;
         }
@@ -432,7 +433,7 @@ impl Source for Dataset {
         }
         out.reset(dtype, total(spans))?;
         if let Access::Tiles { tiles, inner } = &self.access {
-            return mirrored(tiles, inner, spans, out, work);
+            return tiles::mirrored(tiles, inner.as_ref(), spans, out, work);
         }
         let Some(kept) = work.slot::<Kept>(self.key) else {
             return refuse!(Usage, "a worker's state is of another kind");
@@ -497,26 +498,6 @@ impl Source for Dataset {
         let (Some(chunk), shape) = (&self.chunk, self.spec.shape()) else { return };
         Boxes::over(shape, chunk).spans(i, spans);
     }
-}
-
-/// The elements of `spans` from the tiles that mirror them, a batch at a time.
-fn mirrored(tiles: &Tiles, inner: &Dataset, spans: &[Span], out: &mut Buf, work: &mut Work) -> Result<()> {
-    let (mut batch, mut buf, mut to) = (Vec::with_capacity(BATCH), Buf::new(), 0);
-    let mut flush = |batch: &mut Vec<Span>| -> Result<()> {
-        inner.read(batch, &mut buf, work)?;
-        let bytes = buf.bytes();
-        out.bytes_mut()[to..to + bytes.len()].copy_from_slice(bytes);
-        to += bytes.len();
-        batch.clear();
-        Ok(())
-    };
-    for span in spans {
-        tiles.mirrored(*span, |from| {
-            batch.push(from);
-            if batch.len() == BATCH { flush(&mut batch) } else { Ok(()) }
-        })?;
-    }
-    flush(&mut batch)
 }
 
 /// How to read it without the library, where that is possible.
@@ -604,29 +585,4 @@ fn fill(element: &[u8], out: &mut [u8]) {
     for to in out.chunks_exact_mut(element.len()) {
         to.copy_from_slice(element);
     }
-}
-
-fn layout_of(creation: &Creation) -> String {
-    let kind = match &creation.layout {
-        Layout::Compact => "compact".to_owned(),
-        Layout::Contiguous(_) => "contiguous".to_owned(),
-        Layout::External => "external files".to_owned(),
-        Layout::Virtual => "virtual".to_owned(),
-        Layout::Chunked(shape) => {
-            let sides: Vec<String> = shape.iter().map(u64::to_string).collect();
-            format!("chunks ({})", sides.join(", "))
-        }
-    };
-    let filters: Vec<String> = creation
-        .filters
-        .iter()
-        .map(|f| match (f.id, f.parameters.first()) {
-            (super::filter::ZSTD, Some(level)) => format!("zstd({level})"),
-            (super::filter::DEFLATE, Some(level)) => format!("deflate({level})"),
-            (super::filter::LZ4, _) => "lz4".to_owned(),
-            (id, _) if f.name.is_empty() => format!("filter {id}"),
-            _ => f.name.split_whitespace().next().unwrap_or_default().trim_end_matches([';', ',']).to_owned(),
-        })
-        .collect();
-    if filters.is_empty() { kind } else { format!("{kind}: {}", filters.join(", ")) }
 }

@@ -3,8 +3,10 @@
 use super::Boxes;
 use super::boxes::ChunkAsk;
 use super::grid::MAX_UNIT_BYTES;
-use crate::array::{Span, Spec, index_of};
+use super::read::BATCH;
+use crate::array::{Buf, Span, Spec, index_of};
 use crate::error::Result;
+use crate::pipeline::{Source, Work};
 
 /// The attribute of the mirroring dataset that names the one of tiles.
 pub(super) const TILES: &str = "ndcompact_tiles";
@@ -132,6 +134,32 @@ impl Tiles {
             upper.chain(lower)
         })
     }
+}
+
+/// The elements of `spans` from the tiles that mirror them, a batch at a time.
+pub(super) fn mirrored(
+    tiles: &Tiles,
+    inner: &dyn Source,
+    spans: &[Span],
+    out: &mut Buf,
+    work: &mut Work,
+) -> Result<()> {
+    let (mut batch, mut buf, mut to) = (Vec::with_capacity(BATCH), Buf::new(), 0);
+    let mut flush = |batch: &mut Vec<Span>| -> Result<()> {
+        inner.read(batch, &mut buf, work)?;
+        let bytes = buf.bytes();
+        out.bytes_mut()[to..to + bytes.len()].copy_from_slice(bytes);
+        to += bytes.len();
+        batch.clear();
+        Ok(())
+    };
+    for span in spans {
+        tiles.mirrored(*span, |from| {
+            batch.push(from);
+            if batch.len() == BATCH { flush(&mut batch) } else { Ok(()) }
+        })?;
+    }
+    flush(&mut batch)
 }
 
 #[cfg(test)]
