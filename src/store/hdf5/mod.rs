@@ -6,6 +6,7 @@
 mod attribute;
 mod boxes;
 mod codec;
+mod container;
 mod filter;
 mod fletcher;
 mod grid;
@@ -23,6 +24,7 @@ mod zstandard;
 pub use attribute::{AttributeValue, MAX_ATTRIBUTE_BYTES, RECIPE};
 pub use boxes::{Boxes, ChunkAsk, MAX_CHUNK_BYTES};
 pub use codec::{Codec, Options};
+pub use container::{Container, Overhead};
 pub use grid::MAX_UNIT_BYTES;
 pub use list::list;
 pub use read::Dataset;

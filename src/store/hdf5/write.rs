@@ -1,14 +1,13 @@
 //! A dataset as a sink of parts.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::Boxes;
 use super::attribute::{AttributeValue, MAX_ATTRIBUTE_BYTES, RECIPE};
 use super::codec::Options;
+use super::container::{Container, Overhead};
 use super::filter::{Filters, Scratch, room};
 use super::grid::plan;
 use super::list::absolute;
@@ -19,7 +18,7 @@ use crate::array::{Buf, ByteOrder, DType, Spec, index_of};
 use crate::error::{Error, Result, refuse};
 use crate::filter::{self, ChunkSpec};
 use crate::pipeline::{Grain, Sink, Work};
-use crate::store::{Pending, Place, Replace};
+use crate::store::{Place, Replace};
 
 /// The name a dataset of `dtype` is given where none is asked for.
 ///
@@ -47,11 +46,36 @@ pub struct Writer {
     tiles: Option<(Tiles, String)>,
     written: AtomicU64,
     key: usize,
-    // Closed in this order: the library lets go before the file does.
+    // Closed in this order: the library lets go of the dataset before the file.
     dataset: Id,
-    file: Id,
-    pending: Pending,
-    added_to: Option<Original>,
+    home: Home,
+}
+
+/// Where a dataset is made.
+#[derive(Debug)]
+struct Home {
+    container: Arc<Container>,
+    /// Whether the file is finished with the dataset.
+    is_alone: bool,
+}
+
+impl Home {
+    /// The file at `target`, for one dataset.
+    fn alone(target: &Path, name: &str, is_named: bool, replace: Replace, overhead: Overhead) -> Result<Self> {
+        let container = match is_named && target.exists() {
+            true => Container::add_to(target, name, replace)?,
+            false => Container::create(target, overhead, replace)?,
+        };
+        Ok(Self { container: Arc::new(container), is_alone: true })
+    }
+
+    fn file(&self) -> &Id {
+        self.container.file()
+    }
+
+    fn target(&self) -> &Path {
+        self.container.target()
+    }
 }
 
 /// How a chunked dataset is cut.
@@ -61,20 +85,6 @@ struct Chunks {
     grain: Grain,
     /// Elements of a chunk, padding included.
     elements: u64,
-}
-
-/// The file that a dataset is added to, as it was when it was copied.
-#[derive(Debug)]
-struct Original {
-    path: PathBuf,
-    identity: (u64, u64, u64, i64, i64),
-}
-
-impl Original {
-    fn identity(path: &Path) -> Result<(u64, u64, u64, i64, i64)> {
-        let meta = std::fs::metadata(path).map_err(|e| Error::io(format!("looking at {}", path.display()), e))?;
-        Ok((meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
-    }
 }
 
 /// What one worker keeps of one writer.
@@ -103,22 +113,51 @@ impl Writer {
         replace: Replace,
         unit: u64,
     ) -> Result<Self> {
+        let path = checked_name(target, name, spec)?;
+        let home = Home::alone(target, &path, name.is_some(), replace, Overhead::Usual)?;
+        Self::plain(home, path, spec, options, unit)
+    }
+
+    /// As [`Writer::create`], as one of the datasets of `container`.
+    ///
+    /// # Errors
+    /// `Exists` where it has something of that name already; else as [`Writer::create`].
+    pub fn create_in(
+        container: &Arc<Container>,
+        name: &str,
+        spec: &Spec,
+        options: &Options,
+        unit: u64,
+    ) -> Result<Self> {
+        let (home, path) = Self::shared(container, name, spec)?;
+        Self::plain(home, path, spec, options, unit)
+    }
+
+    fn shared(container: &Arc<Container>, name: &str, spec: &Spec) -> Result<(Home, String)> {
+        let path = checked_name(container.target(), Some(name), spec)?;
+        container.refuse_taken(&path)?;
+        Ok((Home { container: container.clone(), is_alone: false }, path))
+    }
+
+    fn plain(home: Home, path: String, spec: &Spec, options: &Options, unit: u64) -> Result<Self> {
         let level = options.codec.level(options.level)?;
-        let Started { path, pending, file, added_to } = start(target, name, spec, replace, raw::file::Overhead::Usual)?;
-        let at = |e: Error| e.at(format!("{}:{path}", target.display()));
+        let place = format!("{}:{path}", home.target().display());
+        let at = |e: Error| e.at(&place);
+        let (file, shape) = (home.file(), spec.shape());
         let stored = raw::dtype::build(spec.dtype(), options.byte_order)?;
-        let (dataset, chunks) = if spec.shape().is_empty() || spec.count() == 0 {
-            (raw::dataset::create(&file, &path, &stored, spec.shape(), None, &[]).map_err(at)?, None)
+        raw::file::make_groups(file, &path).map_err(at)?;
+        let (dataset, chunks) = if shape.is_empty() || spec.count() == 0 {
+            (raw::dataset::create(file, &path, &stored, shape, None, &[]).map_err(at)?, None)
         } else {
             let chunk = plan(spec, unit, options.chunk_bytes);
             let filters = Filters::new(options.codec, level, spec.dtype());
-            let dataset = raw::dataset::create(&file, &path, &stored, spec.shape(), Some(&chunk), &filters.describe());
+            let dataset = raw::dataset::create(file, &path, &stored, shape, Some(&chunk), &filters.describe());
             let axis = chunk.iter().position(|c| *c > 1).unwrap_or(chunk.len() - 1);
-            let row: u64 = spec.shape()[axis + 1..].iter().product();
-            let grain = Grain { period: spec.shape()[axis] * row, step: chunk[axis] * row };
+            let row: u64 = shape[axis + 1..].iter().product();
+            let grain = Grain { period: shape[axis] * row, step: chunk[axis] * row };
             (dataset.map_err(at)?, Some(Chunks { filters, grain, elements: chunk.iter().product() }))
         };
-        Ok(Self::of(spec, options.byte_order, path, chunks, None, dataset, file, pending, added_to))
+        Ok(Self::of(spec, options.byte_order, path, chunks, None, dataset, home))
     }
 
     /// Starts a dataset in the `filtered` layout, of `spec`'s dtype (little-endian) and shape, in chunks that are coded `boxes`,
@@ -133,8 +172,23 @@ impl Writer {
         boxes: Option<&Boxes>,
         replace: Replace,
     ) -> Result<Self> {
-        let Started { path, pending, file, added_to } = start(target, name, spec, replace, raw::file::Overhead::Least)?;
-        let at = |e: Error| e.at(format!("{}:{path}", target.display()));
+        let path = checked_name(target, name, spec)?;
+        let home = Home::alone(target, &path, name.is_some(), replace, Overhead::Least)?;
+        Self::coded(home, path, spec, boxes)
+    }
+
+    /// As [`Writer::create_coded`], as one of the datasets of `container`.
+    ///
+    /// # Errors
+    /// As [`Writer::create_in`].
+    pub fn create_coded_in(container: &Arc<Container>, name: &str, spec: &Spec, boxes: Option<&Boxes>) -> Result<Self> {
+        let (home, path) = Self::shared(container, name, spec)?;
+        Self::coded(home, path, spec, boxes)
+    }
+
+    fn coded(home: Home, path: String, spec: &Spec, boxes: Option<&Boxes>) -> Result<Self> {
+        let place = format!("{}:{path}", home.target().display());
+        let at = |e: Error| e.at(&place);
         let stored = raw::dtype::build(spec.dtype(), ByteOrder::Little)?;
         let (chunk, filters) = match boxes {
             Some(boxes) => {
@@ -143,9 +197,9 @@ impl Writer {
             }
             None => (None, Vec::new()),
         };
-        raw::file::make_groups(&file, &path).map_err(at)?;
-        let dataset = raw::dataset::create(&file, &path, &stored, spec.shape(), chunk, &filters).map_err(at)?;
-        Ok(Self::of(spec, ByteOrder::Little, path, None, boxes.cloned(), dataset, file, pending, added_to))
+        raw::file::make_groups(home.file(), &path).map_err(at)?;
+        let dataset = raw::dataset::create(home.file(), &path, &stored, spec.shape(), chunk, &filters).map_err(at)?;
+        Ok(Self::of(spec, ByteOrder::Little, path, None, boxes.cloned(), dataset, home))
     }
 
     /// As [`Writer::create_coded`] for large symmetric matrices: only the stored ones of `tiles` are to be given to
@@ -157,37 +211,53 @@ impl Writer {
         tiles: &Tiles,
         replace: Replace,
     ) -> Result<Self> {
-        let Started { path, pending, file, added_to } = start(target, name, spec, replace, raw::file::Overhead::Least)?;
-        let at = |e: Error| e.at(format!("{}:{path}", target.display()));
-        let stored = raw::dtype::build(spec.dtype(), ByteOrder::Little)?;
+        let path = checked_name(target, name, spec)?;
+        let home = Home::alone(target, &path, name.is_some(), replace, Overhead::Least)?;
         let beside = if name.is_some() { format!("{path}_tiles") } else { "/packed/tiles".to_owned() };
-        if raw::file::exists(&file, &beside).map_err(at)? {
+        Self::tiled(home, path, beside, spec, tiles, replace)
+    }
+
+    /// As [`Writer::create_tiled`], as one of the datasets of `container`.
+    ///
+    /// # Errors
+    /// As [`Writer::create_in`].
+    pub fn create_tiled_in(container: &Arc<Container>, name: &str, spec: &Spec, tiles: &Tiles) -> Result<Self> {
+        let (home, path) = Self::shared(container, name, spec)?;
+        let beside = format!("{path}_tiles");
+        Self::tiled(home, path, beside, spec, tiles, Replace::Never)
+    }
+
+    fn tiled(home: Home, path: String, beside: String, spec: &Spec, tiles: &Tiles, replace: Replace) -> Result<Self> {
+        let place = format!("{}:{path}", home.target().display());
+        let at = |e: Error| e.at(&place);
+        let file = home.file();
+        let stored = raw::dtype::build(spec.dtype(), ByteOrder::Little)?;
+        if raw::file::exists(file, &beside).map_err(at)? {
             // Left over from the dataset that is replaced; anything else keeps its place.
-            let left = raw::dataset::open(&file, &beside).map_err(at)?;
+            let left = raw::dataset::open(file, &beside).map_err(at)?;
             if replace == Replace::Never || !raw::attribute::exists(&left, PART).map_err(at)? {
                 return refuse!(
                     Exists,
                     "{} holds {beside} already, which the tiles of {path} would be called; choose another name",
-                    target.display()
+                    home.target().display()
                 );
             }
             drop(left);
-            raw::file::unlink(&file, &beside).map_err(at)?;
+            raw::file::unlink(file, &beside).map_err(at)?;
         }
         let chunk = tiles.boxes().chunk();
         let parameters = ChunkSpec::new(&Spec::new(spec.dtype(), chunk)?)?.parameters()?;
         let filters = [NewFilter { id: filter::ID, parameters, optional: false }];
-        raw::file::make_groups(&file, &path).map_err(at)?;
-        raw::file::make_groups(&file, &beside).map_err(at)?;
-        let dataset = raw::dataset::create(&file, &beside, &stored, spec.shape(), Some(chunk), &filters).map_err(at)?;
+        raw::file::make_groups(file, &path).map_err(at)?;
+        raw::file::make_groups(file, &beside).map_err(at)?;
+        let dataset = raw::dataset::create(file, &beside, &stored, spec.shape(), Some(chunk), &filters).map_err(at)?;
         AttributeValue::U64(1).write(&dataset, PART, spec.dtype()).map_err(at)?;
         let boxes = Some(tiles.boxes().clone());
-        let mut writer = Self::of(spec, ByteOrder::Little, path, None, boxes, dataset, file, pending, added_to);
+        let mut writer = Self::of(spec, ByteOrder::Little, path, None, boxes, dataset, home);
         writer.tiles = Some((tiles.clone(), beside));
         Ok(writer)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one struct")]
     fn of(
         spec: &Spec,
         order: ByteOrder,
@@ -195,15 +265,13 @@ impl Writer {
         chunks: Option<Chunks>,
         boxes: Option<Boxes>,
         dataset: Id,
-        file: Id,
-        pending: Pending,
-        added_to: Option<Original>,
+        home: Home,
     ) -> Self {
         static KEYS: AtomicUsize = AtomicUsize::new(0);
         let key = KEYS.fetch_add(1, Ordering::Relaxed);
         let written = AtomicU64::new(0);
         let spec = spec.clone();
-        Self { spec, order, name, chunks, boxes, tiles: None, written, key, dataset, file, pending, added_to }
+        Self { spec, order, name, chunks, boxes, tiles: None, written, key, dataset, home }
     }
 
     /// Hands over the coded bytes of box `i`. Each box once; the file's bytes depend on their order.
@@ -211,7 +279,7 @@ impl Writer {
         let Some(boxes) = &self.boxes else { return refuse!(Usage, "{} is not in the filtered layout", self.name) };
         let (first, extent) = boxes.at(i);
         raw::chunk::write(&self.dataset, &first, 0, bytes)
-            .map_err(|e| e.at(format!("{}:{}", self.pending.target().display(), self.name)))?;
+            .map_err(|e| e.at(format!("{}:{}", self.home.target().display(), self.name)))?;
         // A tile beside the diagonal is shown twice.
         let mirrored = self.tiles.is_some() && !matches!(first.as_slice(), [.., i, j] if i == j);
         let elements: u64 = extent.iter().product();
@@ -226,7 +294,8 @@ impl Writer {
 
     /// Writes the record (JSON; `None` for an ordinary dataset) and `attributes`, closes the file and gives it its name. The bytes of the whole file.
     ///
-    /// `sync` asks for the file to be on disk when this returns; where it replaces another, it always is.
+    /// `sync` asks for the file to be on disk when this returns; where it replaces another, it always is. One of several datasets of
+    /// a [`Container`] is closed alone, and the bytes are those of its chunks.
     ///
     /// # Errors
     /// `Usage` where elements are missing; `Unsupported` for text over [`MAX_ATTRIBUTE_BYTES`]; `Exists` where the file
@@ -244,8 +313,8 @@ impl Writer {
         sync: bool,
         check: Option<impl FnOnce(&Place) -> Result<()>>,
     ) -> Result<u64> {
-        let Self { spec, name, written, mut dataset, file, mut pending, added_to, tiles, .. } = self;
-        let place = format!("{}:{name}", pending.target().display());
+        let Self { spec, name, written, mut dataset, home, tiles, .. } = self;
+        let place = format!("{}:{name}", home.target().display());
         let at = |e: Error| e.at(&place);
         let written = written.into_inner();
         if written != spec.count() {
@@ -257,8 +326,9 @@ impl Writer {
         }
         if let Some((tiles, beside)) = tiles {
             let stored = raw::dtype::build(spec.dtype(), ByteOrder::Little)?;
-            dataset = raw::dataset::create_virtual(&file, &name, &stored, spec.shape(), &beside, tiles.mappings())
-                .map_err(at)?;
+            dataset =
+                raw::dataset::create_virtual(home.file(), &name, &stored, spec.shape(), &beside, tiles.mappings())
+                    .map_err(at)?;
             AttributeValue::Text(beside).write(&dataset, TILES, spec.dtype()).map_err(at)?;
         }
         if let Some(json) = record_json {
@@ -274,25 +344,20 @@ impl Writer {
         for (name, value) in attributes {
             value.write(&dataset, name, spec.dtype()).map_err(at)?;
         }
+        let stored = raw::dataset::storage_size(&dataset);
         drop(dataset);
-        raw::file::close(file).map_err(at)?;
-        if let Some(original) = &added_to
-            && Original::identity(&original.path)? != original.identity
-        {
-            return refuse!(
-                Exists,
-                "{} was changed by another program meanwhile; it was left as it is, run again",
-                original.path.display()
-            );
-        }
-        if let Some(check) = check {
-            let path = pending.name()?.to_owned();
-            check(&Place { path, member: Some(name.clone()) })?;
-        }
-        let failed = |e: io::Error| Error::io(format!("finishing {}", pending.target().display()), e);
-        let bytes = pending.file().metadata().map_err(failed)?.len();
-        pending.commit(sync)?;
-        Ok(bytes)
+        let container = match (home.is_alone, check.is_some()) {
+            (true, _) => Arc::into_inner(home.container),
+            (false, false) => return Ok(stored),
+            (false, true) => {
+                return refuse!(Usage, "{place}: a dataset among others is checked once its file is finished");
+            }
+        };
+        let Some(container) = container else {
+            return refuse!(Usage, "{place}: its file is still in use");
+        };
+        let check = check.map(|check| |path: &Path| check(&Place { path: path.to_owned(), member: Some(name) }));
+        container.finish_if(sync, check)
     }
 
     fn write_chunks(&self, chunks: &Chunks, at: u64, part: &Buf, kept: &mut Kept) -> Result<()> {
@@ -330,7 +395,7 @@ impl Writer {
 
 impl Sink for Writer {
     fn write(&self, at: u64, part: &Buf, work: &mut Work) -> Result<()> {
-        let place = |e: Error| e.at(format!("{}:{}", self.pending.target().display(), self.name));
+        let place = |e: Error| e.at(format!("{}:{}", self.home.target().display(), self.name));
         let len = part.len() as u64;
         if part.dtype() != self.spec.dtype() || at.checked_add(len).is_none_or(|end| end > self.spec.count()) {
             return refuse!(Usage, "{len} {} elements at {at} do not fit {}", part.dtype(), self.spec);
@@ -357,22 +422,8 @@ impl Sink for Writer {
     }
 }
 
-/// A file in the making that waits for its dataset.
-struct Started {
-    path: String,
-    pending: Pending,
-    file: Id,
-    added_to: Option<Original>,
-}
-
-/// Checks that dataset `name` of `spec` can be made in `target`, and opens what it will be made in.
-fn start(
-    target: &Path,
-    name: Option<&str>,
-    spec: &Spec,
-    replace: Replace,
-    overhead: raw::file::Overhead,
-) -> Result<Started> {
+/// The absolute name of the dataset, checked; [`default_name`] without one.
+fn checked_name(target: &Path, name: Option<&str>, spec: &Spec) -> Result<String> {
     if spec.shape().len() > raw::dataset::MAX_AXES {
         return refuse!(
             Unsupported,
@@ -389,48 +440,5 @@ fn start(
             target.display()
         );
     }
-    raw::filter::register();
-    let (pending, file, added_to) = match name {
-        Some(_) if target.exists() => add_to(target, &path, replace)?,
-        _ => {
-            let pending = Pending::create(target, replace)?;
-            let file = raw::file::create(&pending.path(), overhead).map_err(|e| e.at(target.display()))?;
-            (pending, file, None)
-        }
-    };
-    Ok(Started { path, pending, file, added_to })
-}
-
-/// A copy of `target` in the making, opened to take dataset `path`.
-fn add_to(target: &Path, path: &str, replace: Replace) -> Result<(Pending, Id, Option<Original>)> {
-    // What a symbolic link points at is replaced, not the link.
-    let target = std::fs::canonicalize(target).map_err(|e| Error::io(format!("opening {}", target.display()), e))?;
-    let shown = target.display();
-    if !target.is_file() || !raw::file::is_hdf5(&target)? {
-        return refuse!(
-            Corrupt,
-            "{shown} exists and is not an HDF5 file, so no dataset can be added; it was left as it is"
-        );
-    }
-    let source = raw::file::open(&target).map_err(|e| e.at(&shown))?;
-    let exists = raw::file::exists(&source, path).map_err(|e| e.at(&shown))?;
-    if exists && replace == Replace::Never {
-        return refuse!(Exists, "{shown} holds {path} already; choose another name, or --force to replace it");
-    }
-    if exists && raw::dataset::open(&source, path).is_err() {
-        return refuse!(Usage, "{path} in {shown} is not a dataset and is not replaced by one; choose another name");
-    }
-    drop(source);
-    let identity = Original::identity(&target)?;
-    let pending = Pending::create(&target, Replace::Allowed)?;
-    let copying = |e: io::Error| Error::io(format!("copying {shown}"), e);
-    let mut from = File::open(&target).map_err(copying)?;
-    io::copy(&mut from, &mut pending.file()).map_err(copying)?;
-    let permissions = from.metadata().map_err(copying)?.permissions();
-    pending.file().set_permissions(permissions).map_err(copying)?;
-    let file = raw::file::open_to_write(&pending.path()).map_err(|e| e.at(&shown))?;
-    if exists {
-        raw::file::unlink(&file, path).map_err(|e| e.at(&shown))?;
-    }
-    Ok((pending, file, Some(Original { path: target, identity })))
+    Ok(path)
 }

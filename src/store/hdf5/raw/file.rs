@@ -76,7 +76,7 @@ pub(in super::super) fn open_to_write(path: &Path) -> Result<Id> {
 
 /// What a new file spends on its own structure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Overhead {
+pub enum Overhead {
     /// What every program since HDF5 1.8 reads.
     Usual,
     /// As little as the format of HDF5 1.10 needs: less than half, which counts where an array is a few kilobytes when coded.

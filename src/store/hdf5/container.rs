@@ -1,0 +1,202 @@
+//! A file in the making that takes datasets.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+pub use super::raw::file::Overhead;
+use super::raw::{self, Id};
+use crate::error::{Error, Result, refuse};
+use crate::store::{Pending, Replace};
+
+/// An HDF5 file in the making: it takes datasets, one after the other, and appears whole or not at all. Dropped without
+/// [`Container::finish`] it leaves nothing, and what it would have replaced or added to is as it was.
+///
+/// Each dataset's [`Writer`](super::Writer) must be finished or dropped before the container is.
+#[derive(Debug)]
+pub struct Container {
+    // Closed in this order: the library lets go before the file does.
+    file: Id,
+    pending: Pending,
+    added_to: Option<Original>,
+}
+
+/// The file that a dataset is added to, as it was when it was copied.
+#[derive(Debug)]
+struct Original {
+    path: PathBuf,
+    identity: (u64, u64, u64, i64, i64),
+}
+
+impl Original {
+    fn identity(path: &Path) -> Result<(u64, u64, u64, i64, i64)> {
+        let meta = std::fs::metadata(path).map_err(|e| Error::io(format!("looking at {}", path.display()), e))?;
+        Ok((meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
+    }
+}
+
+impl Container {
+    /// Starts a file that will be called `target`.
+    ///
+    /// # Errors
+    /// `Exists` where `target` is there already and `replace` does not allow to replace it; `Io`.
+    pub fn create(target: &Path, overhead: Overhead, replace: Replace) -> Result<Self> {
+        raw::filter::register();
+        let pending = Pending::create(target, replace)?;
+        let file = raw::file::create(&pending.path(), overhead).map_err(|e| e.at(target.display()))?;
+        Ok(Self { file, pending, added_to: None })
+    }
+
+    /// A copy of the file at `target` in the making, which takes more datasets and then replaces it.
+    ///
+    /// # Errors
+    /// `Corrupt` where `target` is not HDF5; `Io`.
+    pub fn open(target: &Path) -> Result<Self> {
+        raw::filter::register();
+        // What a symbolic link points at is replaced, not the link.
+        let target =
+            std::fs::canonicalize(target).map_err(|e| Error::io(format!("opening {}", target.display()), e))?;
+        let shown = target.display();
+        if !target.is_file() || !raw::file::is_hdf5(&target)? {
+            return refuse!(
+                Corrupt,
+                "{shown} exists and is not an HDF5 file, so no dataset can be added; it was left as it is"
+            );
+        }
+        let identity = Original::identity(&target)?;
+        let pending = Pending::create(&target, Replace::Allowed)?;
+        let copying = |e: io::Error| Error::io(format!("copying {shown}"), e);
+        let mut from = File::open(&target).map_err(copying)?;
+        io::copy(&mut from, &mut pending.file()).map_err(copying)?;
+        let permissions = from.metadata().map_err(copying)?.permissions();
+        pending.file().set_permissions(permissions).map_err(copying)?;
+        let file = raw::file::open_to_write(&pending.path()).map_err(|e| e.at(&shown))?;
+        Ok(Self { file, pending, added_to: Some(Original { path: target, identity }) })
+    }
+
+    /// As [`Container::open`], ready to take dataset `path`: one of that name goes if `replace` allows it.
+    pub(super) fn add_to(target: &Path, path: &str, replace: Replace) -> Result<Self> {
+        let shown = target.display();
+        if target.is_file() && raw::file::is_hdf5(target)? {
+            // Asked before the file is copied.
+            let source = raw::file::open(target).map_err(|e| e.at(&shown))?;
+            let exists = raw::file::exists(&source, path).map_err(|e| e.at(&shown))?;
+            if exists && replace == Replace::Never {
+                return refuse!(Exists, "{shown} holds {path} already; choose another name, or --force to replace it");
+            }
+            if exists && raw::dataset::open(&source, path).is_err() {
+                return refuse!(
+                    Usage,
+                    "{path} in {shown} is not a dataset and is not replaced by one; choose another name"
+                );
+            }
+        }
+        let container = Self::open(target)?;
+        if raw::file::exists(&container.file, path).map_err(|e| e.at(&shown))? {
+            raw::file::unlink(&container.file, path).map_err(|e| e.at(&shown))?;
+        }
+        Ok(container)
+    }
+
+    /// The name it will have.
+    pub fn target(&self) -> &Path {
+        self.pending.target()
+    }
+
+    pub(super) fn file(&self) -> &Id {
+        &self.file
+    }
+
+    /// Refuses a name that something in the file has.
+    pub(super) fn refuse_taken(&self, path: &str) -> Result<()> {
+        let shown = self.target().display();
+        if raw::file::exists(&self.file, path).map_err(|e| e.at(&shown))? {
+            return refuse!(Exists, "{shown} holds {path} already; choose another name");
+        }
+        Ok(())
+    }
+
+    /// Closes the file and gives it its name. Its bytes. `sync` asks for it to be on disk when this returns; where it replaces
+    /// another, it always is.
+    ///
+    /// # Errors
+    /// `Exists` where the file came into being meanwhile, or the one added to has changed meanwhile; `Io`.
+    pub fn finish(self, sync: bool) -> Result<u64> {
+        self.finish_if(sync, None::<fn(&Path) -> Result<()>>)
+    }
+
+    /// As [`Container::finish`], if `check` allows it: it is called with a path where the complete file can be opened while it has
+    /// no name of its own. On its error nothing is left.
+    pub fn finish_if(self, sync: bool, check: Option<impl FnOnce(&Path) -> Result<()>>) -> Result<u64> {
+        let Self { file, mut pending, added_to } = self;
+        raw::file::close(file).map_err(|e| e.at(pending.target().display()))?;
+        if let Some(original) = &added_to
+            && Original::identity(&original.path)? != original.identity
+        {
+            return refuse!(
+                Exists,
+                "{} was changed by another program meanwhile; it was left as it is, run again",
+                original.path.display()
+            );
+        }
+        if let Some(check) = check {
+            check(&pending.name()?.to_owned())?;
+        }
+        let failed = |e: io::Error| Error::io(format!("finishing {}", pending.target().display()), e);
+        let bytes = pending.file().metadata().map_err(failed)?.len();
+        pending.commit(sync)?;
+        Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Dataset, Options, Writer, list};
+    use super::*;
+    use crate::array::{Buf, DType, Span, Spec};
+    use crate::error::ErrorKind;
+    use crate::pipeline::{Sink, Source, Work};
+
+    fn add(container: &Arc<Container>, name: &str, values: &[i32]) -> Result<u64> {
+        let spec = Spec::new(DType::I32, [values.len() as u64])?;
+        let writer = Writer::create_in(container, name, &spec, &Options::default(), 1)?;
+        writer.write(0, &Buf::from_slice(values)?, &mut Work::new(0))?;
+        writer.finish(None, &[], false)
+    }
+
+    #[test]
+    fn many_datasets_appear_at_once_and_none_replaces_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("many.h5");
+        let container = Arc::new(Container::create(&path, Overhead::Usual, Replace::Never).unwrap());
+        for i in 0..20 {
+            add(&container, &format!("/g{}/x{i}", i % 3), &[i, i + 1, i * i]).unwrap();
+        }
+        assert_eq!(add(&container, "/g0/x0", &[1]).unwrap_err().kind(), ErrorKind::Exists);
+        assert!(!path.exists());
+        Arc::into_inner(container).unwrap().finish(false).unwrap();
+        assert_eq!(list(&path).unwrap().len(), 20);
+        let seven = Dataset::open(&path, Some("/g1/x7")).unwrap();
+        let mut out = Buf::new();
+        seven.read(&[Span::new(0, 3)], &mut out, &mut Work::new(0)).unwrap();
+        assert_eq!(out.elements::<i32>().unwrap(), [7, 8, 49]);
+
+        let more = Arc::new(Container::open(&path).unwrap());
+        add(&more, "/extra", &[5]).unwrap();
+        assert_eq!(list(&path).unwrap().len(), 20, "the old file is as it was until the new one is whole");
+        Arc::into_inner(more).unwrap().finish(false).unwrap();
+        assert_eq!(list(&path).unwrap().len(), 21);
+    }
+
+    #[test]
+    fn a_container_that_is_dropped_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let container = Arc::new(Container::create(&dir.path().join("a.h5"), Overhead::Least, Replace::Never).unwrap());
+        add(&container, "/x", &[1, 2]).unwrap();
+        drop(container);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+}
