@@ -4,7 +4,7 @@
 //! and the filter's parameters, nothing else: no file, no library, no other chunk.
 
 use crate::array::{Buf, ByteOrder, DType, Span, Spec};
-use crate::coding::{self, Coded, Coding, frame};
+use crate::coding::{self, Aim, Coded, Coding, frame, mean_square};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::{Memory, Pipeline, Source, Tally, Work};
 use crate::transform::Step;
@@ -150,11 +150,22 @@ pub fn encode(
     }
     frame::start(chunk.shape(), valid, &header, out);
     let packed = pipeline.output().clone();
-    let fill = fill.filter(|_| packed.dtype() == chunk.dtype());
-    let coded = coding::encode(&packed, &scratch.packed, coding, fill, &mut scratch.coding, out, &mut scratch.back)?;
-    frame::finish(out);
-    unpack(&pipeline, std::mem::take(&mut scratch.back), restored)?;
-    Ok(Outcome::Coded(coded))
+    let fill_packed = fill.filter(|_| packed.dtype() == chunk.dtype());
+    let start = out.len();
+    // What stands twice in the original is coded once: its errors weigh twice there, all others less.
+    let mut aim = Aim::new(&coding.bound, inside.count() as f64 / (2 * packed.count().max(1)) as f64);
+    loop {
+        let aimed = Coding { bound: *aim.bound(), ..*coding };
+        let Scratch { coding, packed: values_packed, back, .. } = &mut *scratch;
+        let mut coded = coding::encode(&packed, values_packed, &aimed, fill_packed, coding, out, back)?;
+        unpack(&pipeline, std::mem::take(back), restored)?;
+        if aim.is_kept(|| mean_square(values, restored, fill))? {
+            coded.fell_back |= aim.gave_up();
+            frame::finish(out);
+            return Ok(Outcome::Coded(coded));
+        }
+        out.truncate(start);
+    }
 }
 
 /// The bytes of the whole chunk `values` of `chunk` as they are, in a frame: for when coding fails, which a filter must not.

@@ -23,6 +23,7 @@
 //! # Ok::<(), ndcompact::Error>(())
 //! ```
 
+mod aim;
 mod ask;
 mod bound;
 mod bytes;
@@ -38,6 +39,7 @@ mod part;
 mod predict;
 mod residual;
 
+pub(crate) use aim::{Aim, mean_square};
 pub use ask::{Coding, CodingAsk, Effort};
 pub use bound::Bound;
 
@@ -120,18 +122,27 @@ pub fn encode(
         return part.encode(values, &coding.bound, coding.effort, fill, &mut scratch.part, out, restored);
     }
     take_apart(values, &mut scratch.apart)?;
-    let bound = of_parts(&coding.bound);
-    let mut whole = Coded::default();
-    for p in 0..2 {
-        scratch.bytes.clear();
-        let (values, bytes) = (&scratch.apart[p], &mut scratch.bytes);
-        let coded = part.encode(values, &bound, coding.effort, None, &mut scratch.part, bytes, &mut scratch.back)?;
-        out.put_block(bytes);
-        put_part(&scratch.back, p, restored);
-        whole.patched += coded.patched;
-        whole.fell_back |= coded.fell_back;
+    let start = out.len();
+    // Where one part alone is finite, its error counts for the part and not for the number: each part's share may be too large.
+    let mut aim = Aim::new(&coding.bound, 1.0);
+    loop {
+        let bound = of_parts(aim.bound());
+        let mut whole = Coded { fell_back: aim.gave_up(), ..Coded::default() };
+        for p in 0..2 {
+            scratch.bytes.clear();
+            let (values, bytes) = (&scratch.apart[p], &mut scratch.bytes);
+            let coded =
+                part.encode(values, &bound, coding.effort, None, &mut scratch.part, bytes, &mut scratch.back)?;
+            out.put_block(bytes);
+            put_part(&scratch.back, p, restored);
+            whole.patched += coded.patched;
+            whole.fell_back |= coded.fell_back;
+        }
+        if aim.is_kept(|| mean_square(values, restored, None))? {
+            return Ok(whole);
+        }
+        out.truncate(start);
     }
-    Ok(whole)
 }
 
 /// Appends `values` as they are, behind what tells that: for where nothing else can be done.

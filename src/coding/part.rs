@@ -2,7 +2,7 @@
 
 use half::f16;
 
-use super::bound::squared_error;
+use super::aim::{Aim, mean_square};
 use super::bytes::{Put, Reader};
 use super::choose::{self, Choice, Predictor};
 use super::holes::{Holes, Patches};
@@ -29,12 +29,6 @@ const LAGGED: u8 = 0x10;
 
 /// An extreme value this many times farther from 0 than all others is taken for a mark of what is missing.
 const FAR: f64 = 1e3;
-
-/// Times a mean square is aimed at lower before the chunk is kept without loss.
-const AIMS: usize = 3;
-
-/// What a mean square is aimed at lower than it must be, once it was missed.
-const AIM_LOWER: f64 = 0.97;
 
 /// One real part of a chunk.
 #[derive(Debug, Clone, Copy)]
@@ -144,23 +138,16 @@ impl Part<'_> {
         let start = out.len();
         scratch.survey.of(values, fill);
         let fill = fill.or_else(|| self.undeclared(values, bound, &mut scratch.survey));
-        let mut aim = *bound;
-        for _ in 0..=AIMS {
-            let coded = self.try_bound(values, bound, &aim, effort, fill, scratch, out, restored)?;
-            let Some(most) = bound.mean_square.filter(|_| !bound.is_lossless()) else { return Ok(coded) };
-            // Elements that are not finite add nothing; counting the others alone keeps the mean of any whole array.
-            let sum = squared_error(values, restored)?;
-            let mean = sum / (self.len().saturating_sub(self.irregular(values, fill)) as f64).max(1.0);
-            if mean <= most {
+        let mut aim = Aim::new(bound, 1.0);
+        loop {
+            let each = if aim.gave_up() { Bound::default() } else { *bound };
+            let mut coded = self.try_bound(values, &each, aim.bound(), effort, fill, scratch, out, restored)?;
+            if aim.is_kept(|| mean_square(values, restored, fill))? {
+                coded.fell_back |= aim.gave_up();
                 return Ok(coded);
             }
             out.truncate(start);
-            aim.mean_square = Some(aim.mean_square.unwrap_or(most) * (most / mean) * AIM_LOWER);
         }
-        let lossless = Bound::default();
-        let mut coded = self.try_bound(values, &lossless, &lossless, effort, fill, scratch, out, restored)?;
-        coded.fell_back = true;
-        Ok(coded)
     }
 
     /// The bits of an extreme value that stands for what is missing although nobody said so: far beyond all others. `survey` is of
@@ -187,27 +174,6 @@ impl Part<'_> {
         }
         survey.of(values, None);
         None
-    }
-
-    /// Elements that are not finite, or are the fill value.
-    fn irregular(&self, values: &Buf, fill: Option<u64>) -> usize {
-        fn count<T: Copy + Into<f64>, W: Copy + Into<u64>>(values: &[T], words: &[W], fill: Option<u64>) -> usize {
-            values.iter().zip(words).filter(|(x, w)| !(**x).into().is_finite() || Some((**w).into()) == fill).count()
-        }
-        fn same<W: Copy + Into<u64>>(words: &[W], fill: Option<u64>) -> usize {
-            words.iter().filter(|w| Some((**w).into()) == fill).count()
-        }
-        match self.dtype {
-            DType::F16 => count::<f16, u16>(values.slice(), values.slice(), fill),
-            DType::F32 => count::<f32, u32>(values.slice(), values.slice(), fill),
-            DType::F64 => count::<f64, u64>(values.slice(), values.slice(), fill),
-            dtype => match dtype.size() {
-                1 => same::<u8>(values.slice(), fill),
-                2 => same::<u16>(values.slice(), fill),
-                4 => same::<u32>(values.slice(), fill),
-                _ => same::<u64>(values.slice(), fill),
-            },
-        }
     }
 
     /// As [`Part::encode`], aiming at `aim`, which is at most `bound`.

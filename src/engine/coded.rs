@@ -85,15 +85,6 @@ impl Cut {
             },
         }
     }
-
-    /// The coding of one box: as for whole matrices, a tile's own triangle weighs errors less than the tile does.
-    fn coding(&self, mut coding: Coding, number: u64, place: Stands) -> Coding {
-        if let (Stands::Diagonal, Some(mean)) = (place, &mut coding.bound.mean_square) {
-            let n = self.boxes().at(number).1.last().copied().unwrap_or(1) as f64;
-            *mean = (*mean * (n / (n + 1.0))).next_down().max(0.0);
-        }
-        coding
-    }
 }
 
 /// The tiles that symmetric matrices too large for chunks are cut into, where nothing else is asked for and their mirror images
@@ -156,13 +147,6 @@ pub(super) fn settle(
             // Packed bits are no numbers; what they hold comes back exactly, which keeps any bound.
             Ask::BitPack(_) | Ask::Settled(Step::BitPack(_)) => coding.bound = Default::default(),
             Ask::Triangle(_) | Ask::Settled(Step::Triangle(_)) => {}
-        }
-        if matches!(step, Ask::Triangle(_) | Ask::Settled(Step::Triangle(_)))
-            && let Some(mean) = &mut coding.bound.mean_square
-        {
-            // Off the diagonal an error counts twice in the whole matrix and once in its triangle: at most (n + 1) / n times.
-            let n = source.spec().last_axis() as f64;
-            *mean = (*mean * (n / (n + 1.0))).next_down().max(0.0);
         }
     }
     Ok(coding)
@@ -356,7 +340,6 @@ impl Compaction<'_> {
             let (i, place) = cut.at(k);
             // Beside the diagonal a tile is no symmetric matrix.
             let steps = if place == Stands::Beside { &steps[1..] } else { &steps[..] };
-            let coding = &cut.coding(*coding, i, place);
             kept.spans.clear();
             boxes.spans(i, &mut kept.spans);
             source.read(&kept.spans, &mut kept.values, &mut kept.work)?;
