@@ -119,6 +119,17 @@ def coded_cases():
             yield f"{name} {shape}", array, ["--max-abs", "0"]
         yield f"complex {shape}", field(shape, 0.1) + 1j * field(shape, 0.1), ["--max-abs", "1e-3"]
         yield f"many decades {shape}", np.exp(8 * field(shape, 0.1)), ["--max-rel", "1e-3"]
+    for shape in ((3000,), (60, 90), (500, 2), (12, 30, 40), (9, 25, 2, 20)):
+        places = np.stack(np.meshgrid(*[np.arange(n) for n in shape], indexing="ij"), -1)
+        for count, dtype in ((2, "?"), (2, "f8"), (5, "u1"), (16, "i2"), (17, "f4"), (200, "i4"), (200, "c8")):
+            # The nearest of some points, and a few elements that are of any class.
+            seeds = rng.random((min(count, 30), len(shape))) * shape
+            near = np.stack([((places - seed) ** 2).sum(-1) for seed in seeds]).argmin(0)
+            classes = np.where(rng.random(shape) < 0.02, rng.integers(0, count, shape), near % count)
+            values = np.arange(count) if dtype == "?" else np.round(rng.normal(size=count) * 100, 3)
+            yield f"{count} classes {dtype} {shape}", values.astype(dtype)[classes], ["--max-abs", "0"]
+        alike = np.broadcast_to(near[:1] % 7, shape).astype("u1")
+        yield f"planes that are alike {shape}", alike, ["--max-abs", "0"]
     square = field((90, 90), 1e-3)
     yield "triangle", square + square.T, ["--max-abs", "1e-4", "--triangle"]
     yield "triangle and float16", square + square.T, ["--layout", "filtered", "--triangle", "--f16"]

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use arrays::{Case, Random, case};
 use ndcompact::array::Buf;
+use ndcompact::coding::{Coding, Effort};
 use ndcompact::{DType, Spec, filter};
 
 /// Damaged chunks of an ordinary run.
@@ -146,11 +147,53 @@ fn try_decode(seed: u64, chunk: &Spec, bytes: &[u8]) -> bool {
     done.is_ok()
 }
 
-/// Damaged forms of one chunk: `times` of them. Gives how many still decoded.
-fn attack(seed: u64, times: u64) -> u64 {
+/// A chunk of classes: few values that stand in areas, or in every plane alike, with some anywhere. Coded as such, of any dtype.
+fn class_map(seed: u64) -> Case {
+    let mut random = Random(seed ^ 0x00c1_a55e);
+    let random = &mut random;
+    let shape = random.pick::<&[u64]>(&[&[2500], &[50, 50], &[40, 2, 31], &[6, 20, 20], &[25, 50, 2], &[3, 4, 12, 15]]);
+    let dtype = random.pick(DType::ALL);
+    let row = *shape.last().unwrap() as usize;
+    let plane = shape.iter().rev().take(2).product::<u64>() as usize;
+    let back = random.pick(&[1, row, row + 1, plane]);
+    let count = random.pick(&[2, 3, 9, 16, 17, 100]).min(if dtype == DType::Bool { 2 } else { 256 });
+    let size = dtype.part().size();
+    let whole = dtype.size();
+    let kinds: Vec<Vec<u8>> = (0..count)
+        .map(|i| match dtype {
+            DType::Bool => vec![i as u8],
+            _ => (0..whole / size).flat_map(|_| random.next().to_le_bytes()[..size].to_vec()).collect(),
+        })
+        .collect();
+    let n = shape.iter().product::<u64>() as usize;
+    let mut classes = vec![0; n];
+    for i in 0..n {
+        let like = if random.percent(60) { 1 } else { back };
+        classes[i] = if random.percent(3) { random.below(count) as usize } else { classes[i.saturating_sub(like)] };
+    }
+    let mut values = Buf::new();
+    values.reset(dtype, n as u64).unwrap();
+    for (to, class) in values.bytes_mut().chunks_exact_mut(whole).zip(classes) {
+        to.copy_from_slice(&kinds[class]);
+    }
+    let effort = Effort::try_from(random.pick(&[5, 9])).unwrap();
+    Case {
+        chunk: Spec::new(dtype, shape).unwrap(),
+        valid: shape.to_vec(),
+        values,
+        steps: Vec::new(),
+        coding: Coding { effort, ..Coding::default() },
+        fill: None,
+        maker: "classes",
+        limits: "none",
+    }
+}
+
+/// Damaged forms of the chunk of `seed` that `make` makes: `times` of them. Gives how many still decoded.
+fn attack(seed: u64, times: u64, make: impl Fn(u64) -> Case) -> u64 {
     let mut random = Random(seed ^ 0xda_3a6e);
-    let mine = case(seed, MOST);
-    let other = coded(&case(seed + 1, MOST));
+    let mine = make(seed);
+    let other = coded(&make(seed + 1));
     let good = coded(&mine);
     assert!(try_decode(seed, &mine.chunk, &good), "seed {seed}: the chunk itself");
     let mut decoded = 0;
@@ -173,7 +216,7 @@ fn attack(seed: u64, times: u64) -> u64 {
 fn damaged_chunks_neither_panic_nor_take_much_memory_or_time() {
     const TIMES: u64 = 40;
     if let Ok(seed) = std::env::var("NDCOMPACT_HOSTILE_SEED") {
-        println!("{} decoded", attack(seed.parse().unwrap(), TIMES));
+        println!("{} decoded", attack(seed.parse().unwrap(), TIMES, |seed| case(seed, MOST)));
         return;
     }
     let asked = std::env::var("NDCOMPACT_HOSTILE_CHUNKS").ok().map(|v| v.parse::<f64>().unwrap());
@@ -187,7 +230,7 @@ fn damaged_chunks_neither_panic_nor_take_much_memory_or_time() {
                 if start.elapsed() > time {
                     break;
                 }
-                decoded += attack(seed, TIMES);
+                decoded += attack(seed, TIMES, |seed| case(seed, MOST));
                 tried += TIMES;
             }
             (tried, decoded)
@@ -198,6 +241,23 @@ fn damaged_chunks_neither_panic_nor_take_much_memory_or_time() {
     let (tried, decoded) = counts.iter().fold((0, 0), |sum, c| (sum.0 + c.0, sum.1 + c.1));
     println!("{tried} damaged chunks, {decoded} of them decoded all the same, {:.1} s", start.elapsed().as_secs_f64());
     assert!(tried > 0);
+}
+
+#[test]
+fn damaged_class_maps_neither_panic_nor_take_much_memory_or_time() {
+    /// The first byte of elements that are coded as classes, behind checksum and version.
+    const CLASSES: (usize, u8) = (5, 5);
+    let mut as_classes = 0;
+    for seed in 0..100 {
+        let map = class_map(seed);
+        let good = coded(&map);
+        let mut back = Buf::new();
+        filter::decode(&map.chunk, &good, &mut filter::Scratch::default(), &mut back).unwrap();
+        assert_eq!(back.bytes(), map.values.bytes(), "seed {seed}: every bit comes back");
+        as_classes += usize::from(good[CLASSES.0] == CLASSES.1);
+        attack(seed, 40, class_map);
+    }
+    assert!(as_classes > 50, "{as_classes} of 100 were coded as classes");
 }
 
 #[test]

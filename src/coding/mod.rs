@@ -25,9 +25,11 @@
 
 mod aim;
 mod ask;
+mod binary;
 mod bound;
 mod bytes;
 mod choose;
+mod classes;
 mod context;
 mod entropy;
 mod estimate;

@@ -5,6 +5,7 @@ use half::f16;
 use super::aim::{Aim, mean_square};
 use super::bytes::{Put, Reader};
 use super::choose::{self, Choice, Predictor};
+use super::classes::{self, Classes};
 use super::holes::{Holes, Patches};
 use super::map::{Ints, IntsRef, Map, Stats, Survey};
 use super::predict::{self, Differences, Lag, linear};
@@ -19,6 +20,7 @@ const TYPED: u8 = 1;
 const SHUFFLED: u8 = 2;
 const NARROW: u8 = 3;
 const WIDE: u8 = 4;
+const CLASSES: u8 = 5;
 
 /// What stands before residuals: differences along the axes of the low bits, or one of these.
 const LINEAR: u8 = 0x20;
@@ -318,6 +320,13 @@ impl Part<'_> {
         entropy::pack_bytes(&bytes, level, out);
     }
 
+    /// Writes a chunk of few distinct values.
+    pub(in crate::coding) fn write_classes(&self, classes: &mut Classes, out: &mut Vec<u8>) {
+        out.clear();
+        out.put(&[CLASSES]);
+        classes.write(self.dtype.size(), out);
+    }
+
     /// Puts what `bytes` hold into `out`.
     pub(in crate::coding) fn decode(&self, bytes: &[u8], work: &mut Work, out: &mut Buf) -> Result<()> {
         let n = self.len();
@@ -345,6 +354,7 @@ impl Part<'_> {
                     }
                 }
             }
+            CLASSES => classes::read(&mut reader, self.dims, out)?,
             width @ (NARROW | WIDE) => self.decode_ints(width == WIDE, &mut reader, work, out)?,
             other => return refuse!(Corrupt, "a chunk is coded in way {other}, which this program does not know"),
         }

@@ -4,6 +4,7 @@
 mod sample;
 mod trial;
 
+use super::classes::Classes;
 use super::entropy::Int;
 use super::map::{self, IntsRef, Map};
 use super::part::{Mapped, Part, Scratch};
@@ -51,6 +52,9 @@ const MANY_HOLES: usize = 8;
 
 /// zstd's level for the bytes of the values themselves: the highest, since only the highest effort tries them.
 const SHUFFLED_LEVEL: i32 = 22;
+
+/// Classes are kept where they take this part of the bytes of the best other way.
+const CLASSES_GAIN: f64 = 0.95;
 
 /// How much is tried at an effort.
 struct Reach {
@@ -351,6 +355,7 @@ impl Contest<'_, '_> {
 
     /// The values as pco and zstd see them.
     fn lossless(&mut self, n: usize) -> Result<()> {
+        self.classes(n)?;
         let best = 8.0 * self.scratch.best.len() as f64 / n as f64;
         if self.reach.full || trial::typed_bits(self.part, self.values)? < best * trial::HOPE {
             self.part.write_typed(self.values, &mut self.scratch.trial)?;
@@ -358,6 +363,22 @@ impl Contest<'_, '_> {
         }
         if self.reach.full {
             self.part.write_shuffled(self.values, SHUFFLED_LEVEL, &mut self.scratch.trial);
+            self.keep();
+        }
+        Ok(())
+    }
+
+    /// The values as classes, where they are few: kept where that is clearly smaller, because it decodes an element at a time.
+    fn classes(&mut self, n: usize) -> Result<()> {
+        let best = self.scratch.best.len();
+        // The piece first: what has all 256 values of a byte and no areas is seen there.
+        let share = if best == 0 { f64::INFINITY } else { best as f64 / n as f64 };
+        if !self.reach.full && trial::classes_cost(self.part, self.values)? > share * trial::HOPE {
+            return Ok(());
+        }
+        let Some(mut classes) = Classes::of(self.values, self.part.dims)? else { return Ok(()) };
+        self.part.write_classes(&mut classes, &mut self.scratch.trial);
+        if self.reach.full || best == 0 || (self.scratch.trial.len() as f64) < best as f64 * CLASSES_GAIN {
             self.keep();
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! Coding a piece, to see what the whole would come to.
 
+use super::super::classes::Classes;
 use super::super::entropy::{self, Int};
 use super::super::part::Part;
 use super::super::predict::{self, Differences};
@@ -47,19 +48,35 @@ pub(super) fn split_bits<T: Int>(v: &[T], dims: &[usize], how: Differences, leve
     8.0 * out.len() as f64 / n as f64
 }
 
-/// Bits a value of a piece of `values` as pco finds them.
-pub(super) fn typed_bits(part: &Part<'_>, values: &Buf) -> Result<f64> {
+/// A piece of `values` and its shape.
+fn some(part: &Part<'_>, values: &Buf) -> Result<Option<(Buf, Vec<usize>)>> {
     let (start, shape) = piece(part.dims);
     let n: usize = shape.iter().product();
     let at = Span::new(start as u64, n as u64);
     let size = part.dtype.size();
     let mut some = Buf::new();
     some.reset(part.dtype, at.len)?;
-    match values.bytes().get(start * size..(start + n) * size) {
-        Some(bytes) => some.bytes_mut().copy_from_slice(bytes),
-        None => return Ok(f64::INFINITY),
-    }
+    let Some(bytes) = values.bytes().get(start * size..(start + n) * size) else { return Ok(None) };
+    some.bytes_mut().copy_from_slice(bytes);
+    Ok(Some((some, shape)))
+}
+
+/// Bits a value of a piece of `values` as pco finds them.
+pub(super) fn typed_bits(part: &Part<'_>, values: &Buf) -> Result<f64> {
+    let Some((some, shape)) = some(part, values)? else { return Ok(f64::INFINITY) };
     let mut out = Vec::new();
     Part { dtype: part.dtype, dims: &shape }.write_typed(&some, &mut out)?;
-    Ok(8.0 * out.len() as f64 / n as f64)
+    Ok(8.0 * out.len() as f64 / some.len() as f64)
+}
+
+/// Bytes that contexts of classes cost until they are learnt: the whole pays them once.
+const LEARNING: usize = 256;
+
+/// Bytes a value of a piece of `values` as classes, without those of learning.
+pub(super) fn classes_cost(part: &Part<'_>, values: &Buf) -> Result<f64> {
+    let Some((some, shape)) = some(part, values)? else { return Ok(f64::INFINITY) };
+    let Some(mut classes) = Classes::of(&some, &shape)? else { return Ok(f64::INFINITY) };
+    let mut out = Vec::new();
+    Part { dtype: part.dtype, dims: &shape }.write_classes(&mut classes, &mut out);
+    Ok(out.len().saturating_sub(LEARNING) as f64 / some.len() as f64)
 }

@@ -4,7 +4,7 @@
 //! expected (those of the previous plane, or of the row above) cost one nearly sure decision; in all others each bit is coded
 //! with the bits around it as context. Measured, bytes: `ocean_nemo_tos` and `ocean_ostia_sst` stand in the tests.
 
-use super::coder::{Chance, Decoder, Encoder};
+use crate::coding::binary::{Chance, Decide, Decoder, Encoder};
 use crate::coding::bytes::{Put, Reader};
 use crate::error::{Result, refuse};
 
@@ -114,12 +114,12 @@ pub(super) fn write(bits: &[u64], n: usize, dims: &[usize], out: &mut Vec<u8>) {
     for at in (0..n).step_by(64) {
         let (expected, valid) = (shape.expected(bits, at), valid(n, at));
         let hit = (expected ^ bits[at / 64]) & valid == 0;
-        encoder.code(hit, model.block(expected));
+        encoder.decide(hit, model.block(expected));
         model.remember(hit);
         if !hit {
             for i in at..at + valid.count_ones() as usize {
                 let chance = &mut model.bits[shape.context(bits, i)];
-                encoder.code(bits[i / 64] >> (i % 64) & 1 != 0, chance);
+                encoder.decide(bits[i / 64] >> (i % 64) & 1 != 0, chance);
             }
         }
     }
@@ -145,14 +145,14 @@ pub(super) fn read(reader: &mut Reader<'_>, n: usize, dims: &[usize]) -> Result<
     let mut model = Model::new();
     for at in (0..n).step_by(64) {
         let (expected, valid) = (shape.expected(&bits, at), valid(n, at));
-        let hit = decoder.decide(model.block(expected));
+        let hit = decoder.decide(false, model.block(expected));
         model.remember(hit);
         if hit {
             bits[at / 64] = expected & valid;
         } else {
             for i in at..at + valid.count_ones() as usize {
                 let chance = &mut model.bits[shape.context(&bits, i)];
-                bits[i / 64] |= u64::from(decoder.decide(chance)) << (i % 64);
+                bits[i / 64] |= u64::from(decoder.decide(false, chance)) << (i % 64);
             }
         }
     }

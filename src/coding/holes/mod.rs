@@ -3,7 +3,6 @@
 //! A few bit patterns make up most of them (a fill value over land, one NaN): for each of these *kinds* a mask says where it
 //! stands. The rest are *strays*: positions and bits.
 
-mod coder;
 mod mask;
 mod patches;
 #[cfg(test)]
