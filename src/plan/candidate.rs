@@ -67,7 +67,7 @@ pub struct Candidate {
     pub encode_mb_s: f64,
     /// Bytes of the original that one core decodes in a second, likewise.
     pub decode_mb_s: f64,
-    /// How long decoding takes by kind of coder: 0 (none) to 4. Decides where sizes are as good as equal.
+    /// How long decoding takes by kind of coder: 0 (none) to 5, which decodes as 4 does and encodes many times slower. Decides where sizes are as good as equal.
     pub speed_class: u8,
     /// How it is read without this program.
     pub reads: String,
@@ -82,11 +82,22 @@ pub struct Candidate {
 /// How much smaller the smallest must be, to be taken before one of a faster class: 2 %.
 const AS_GOOD: f64 = 1.02;
 
+impl Candidate {
+    /// Whether both are coded alike, but for how hard the coding tries.
+    fn differs_in_effort_from(&self, other: &Candidate) -> bool {
+        let (Some(ours), Some(theirs)) = (&self.coding, &other.coding) else { return false };
+        self.target == other.target
+            && self.asks == other.asks
+            && CodingAsk { effort: theirs.effort, ..*ours } == *theirs
+    }
+}
+
 /// The candidates to run, the best first: each one the choice among those that are left.
 ///
 /// The rule: of all that keep what was asked for, those within 2 % of the smallest are as good; of them the one of the fastest
-/// class is taken, of these the smallest, of these the first of the list. No measured time enters.
-pub(super) fn ranking(all: &[Candidate]) -> Vec<usize> {
+/// class is taken, of these the smallest, of these the first of the list. Where `no_hurry`, and that is coded, it is coded with the
+/// highest effort: it tries what lower ones try, whatever samples say. No measured time enters.
+pub(super) fn ranking(all: &[Candidate], no_hurry: bool) -> Vec<usize> {
     let mut left: Vec<usize> = (0..all.len()).filter(|i| all[*i].keeps == Keeps::Kept).collect();
     let mut ranking = Vec::with_capacity(left.len());
     while let Some(least) = left.iter().map(|i| all[*i].bytes).min() {
@@ -96,6 +107,8 @@ pub(super) fn ranking(all: &[Candidate]) -> Vec<usize> {
         else {
             break;
         };
+        let alike = |i: &usize| no_hurry && all[*i].differs_in_effort_from(&all[best]);
+        let best = left.iter().copied().filter(alike).max_by_key(|i| all[*i].speed_class).unwrap_or(best);
         left.retain(|i| *i != best);
         ranking.push(best);
     }
@@ -103,7 +116,7 @@ pub(super) fn ranking(all: &[Candidate]) -> Vec<usize> {
 }
 
 /// Marks the front of size and class, and the best.
-pub(super) fn mark(all: &mut [Candidate]) {
+pub(super) fn mark(all: &mut [Candidate], no_hurry: bool) {
     let keys: Vec<Option<(u64, u8)>> =
         all.iter().map(|c| (c.keeps == Keeps::Kept).then_some((c.bytes, c.speed_class))).collect();
     for (i, candidate) in all.iter_mut().enumerate() {
@@ -113,7 +126,7 @@ pub(super) fn mark(all: &mut [Candidate]) {
         };
         candidate.front = !keys.iter().enumerate().any(beaten);
     }
-    if let Some(best) = ranking(all).first() {
+    if let Some(best) = ranking(all, no_hurry).first() {
         all[*best].best = true;
     }
 }
@@ -147,15 +160,31 @@ mod tests {
     fn two_per_cent_are_given_for_a_faster_class_and_no_more() {
         let mut all =
             [of(1000, 4, Keeps::Kept), of(1015, 1, Keeps::Kept), of(1021, 0, Keeps::Kept), of(10, 0, Keeps::Broken)];
-        assert_eq!(ranking(&all), [1, 0, 2]);
-        mark(&mut all);
+        assert_eq!(ranking(&all, false), [1, 0, 2]);
+        mark(&mut all, false);
         assert_eq!(
             all.each_ref().map(|c| (c.front, c.best)),
             [(true, false), (true, true), (true, false), (false, false)]
         );
         let mut same = [of(7, 1, Keeps::Kept), of(7, 1, Keeps::Kept), of(8, 1, Keeps::NotAsked)];
-        mark(&mut same);
+        mark(&mut same, false);
         assert_eq!(same.each_ref().map(|c| (c.front, c.best)), [(true, true), (false, false), (false, false)]);
-        assert!(ranking(&[]).is_empty());
+        assert!(ranking(&[], false).is_empty());
+    }
+    #[test]
+    fn without_hurry_the_highest_effort_is_taken() {
+        let coded = |bytes, class, effort| Candidate {
+            coding: Some(CodingAsk {
+                effort: crate::coding::Effort::try_from(effort).unwrap(),
+                ..CodingAsk::default()
+            }),
+            target: Target::Hdf5Filtered,
+            ..of(bytes, class, Keeps::Kept)
+        };
+        let all = [coded(1000, 2, 1), coded(1010, 3, 5), coded(1100, 5, 9), of(1001, 1, Keeps::Kept)];
+        assert_eq!(ranking(&all, false)[0], 3);
+        assert_eq!(ranking(&all[..3], false)[0], 0);
+        assert_eq!(ranking(&all[..3], true)[0], 2);
+        assert_eq!(ranking(&all, true)[0], 3, "what needs no coding of ours stays the choice");
     }
 }

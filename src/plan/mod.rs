@@ -4,8 +4,9 @@
 //! boxes spread over the array ([`Candidate`]s).
 //!
 //! The choice: of all candidates that keep what was asked for, those whose estimated size is within 2 % of the smallest are as good;
-//! of them the one of the fastest class of coder is taken (0 none; 1 HDF5's own filters; 2, 3, 4 the filtered layout at efforts 1 to
-//! 3, 4 to 6, 7 to 9), of these the smallest, of these the first of the list. Measured times are told but decide nothing, so
+//! of them the one of the fastest class of coder is taken (0 none; 1 HDF5's own filters; 2, 3, 4, 5 the filtered layout at efforts 1
+//! to 3, 4 and 5, 6 to 8, 9), of these the smallest, of these the first of the list. Arrays of up to 8 MiB are coded in seconds at
+//! any effort, and small samples of them tell little of what long searches find: there it is the highest effort. Measured times are told but decide nothing, so
 //! that the same array and the same wish give the same choice on every machine.
 
 mod candidate;
@@ -40,6 +41,9 @@ use rounds::{Outcome, Rounds};
 use sample::Sample;
 use trial::{Coder, Trial};
 use wish::Wish;
+
+/// Up to this size every effort takes seconds.
+const NO_HURRY_BYTES: u64 = 8 << 20;
 
 /// What a plan is made for.
 #[derive(Debug, Clone, Copy)]
@@ -155,7 +159,7 @@ impl Plan {
 
     /// What to run, and what to run where the whole array breaks what a sample promised: the best first.
     pub fn ranked(&self) -> Vec<Choice> {
-        let order = candidate::ranking(&self.candidates);
+        let order = candidate::ranking(&self.candidates, self.array_bytes <= NO_HURRY_BYTES);
         order.into_iter().filter_map(|i| self.candidates.get(i)).map(|c| self.choice(c)).collect()
     }
 
@@ -173,7 +177,8 @@ impl Plan {
 /// Plans how to make the array at `place` small.
 ///
 /// Memory: blocks in flight and samples, within the bound of `options.resources`. Time: a few passes over the array, and each
-/// candidate on about a hundredth of it (at least 16 MB, at most a sixteenth; arrays of up to 1 MiB whole).
+/// candidate on a thirty-second of it (at most 16 MiB; arrays of up to 128 KiB whole), then the few that may be the smallest on more.
+/// A slow effort is judged by what it gains over a quick one on the same boxes.
 ///
 /// # Errors
 /// `Usage` for an array that is compacted already, and for limits that cannot be; else what reading the file gives.
@@ -212,7 +217,7 @@ pub fn plan(place: &Place, options: &PlanOptions<'_>) -> Result<Plan> {
         let mut candidates = (recipes.iter().zip(&outcomes))
             .map(|(recipe, outcome)| told(spec, &known, recipe, outcome, &wish))
             .collect::<Result<Vec<Candidate>>>()?;
-        candidate::mark(&mut candidates);
+        candidate::mark(&mut candidates, source.spec().bytes() <= NO_HURRY_BYTES);
         let sampled = samples.first().map_or(Sampled { boxes: 0, bytes: 0, whole: true }, |(_, s)| Sampled {
             boxes: s.pieces.len() as u64,
             bytes: s.bytes(),
@@ -300,8 +305,9 @@ fn speed_class(recipe: &Recipe) -> u8 {
         Coder::Zstd => 1,
         Coder::Coded(Coding { effort, .. }) => match effort.level() {
             0..=3 => 2,
-            4..=6 => 3,
-            _ => 4,
+            4..=5 => 3,
+            6..=8 => 4,
+            _ => 5,
         },
     }
 }

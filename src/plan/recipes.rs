@@ -11,8 +11,11 @@ use crate::pipeline::Source;
 use crate::store::Format;
 use crate::transform::{Ask, BitPackAsk, BitRound, Cast, CastTo, Fidelity, Overflow, ScaleOffsetAsk, Step};
 
-/// Efforts that are tried where none is asked for: fastest, usual, smallest.
-const EFFORTS: [u8; 3] = [1, 5, 9];
+/// Efforts that are tried where none is asked for: fastest, usual, with fitted factors, smallest.
+const EFFORTS: [u8; 4] = [1, 5, 6, 9];
+
+/// From here on an effort takes many times as long as those below.
+const SLOW: u8 = 7;
 
 /// Bounds shown where none is given, as shares of the range.
 const OFFERS: [f64; 3] = [1e-3, 1e-4, 1e-5];
@@ -46,6 +49,19 @@ impl Recipe {
             Coder::Zstd => Target::Hdf5Zstd,
             Coder::Coded(_) => Target::Hdf5Filtered,
         }
+    }
+
+    /// How hard the coding tries; 0 without one.
+    pub(super) fn effort(&self) -> u8 {
+        match self.coder {
+            Coder::Coded(coding) => coding.effort.level(),
+            _ => 0,
+        }
+    }
+
+    /// Whether its effort takes many times as long as others.
+    pub(super) fn is_slow(&self) -> bool {
+        self.effort() >= SLOW
     }
 }
 

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use super::candidate::Target;
 use super::find::Known;
 use super::recipes::Recipe;
-use super::sample::{Extent, Sample};
+use super::sample::{self, Extent, Sample};
 use super::trial::{self, Coder, Trial};
 use super::wish::Wish;
+use crate::array::Spec;
 use crate::engine::{Resources, each};
 use crate::error::Result;
 use crate::metric::Loss;
@@ -23,17 +24,29 @@ const NPY_BYTES: u64 = 4224;
 const HDF5_BYTES: u64 = 1400;
 const CHUNK_BYTES: u64 = 40;
 
+/// Packed matrices up to this size stay whole in a chunk; larger ones are cut into tiles of about the size below.
+const MATRIX_BYTES: u64 = 4 << 20;
+const TILE_BYTES: u64 = 1 << 20;
+
 /// Samples take this part of the memory: with packed forms and what coders keep it becomes a few times as much.
 const PART_OF_MEMORY: u64 = 8;
 
 /// The second round may cost this share of coding the whole array with every candidate.
-const FINAL_SHARE: f64 = 0.04;
+const FINAL_SHARE: f64 = 0.02;
 /// At most this part of the array: with more, the whole would be as cheap.
 const MOST_FINAL: f64 = 0.5;
 /// Those up to so many times the smallest may turn out smaller: small boxes misjudge a coder by less.
-const CLOSE: f64 = 2.0;
-/// So many of each kind of file go on.
-const OF_EACH: usize = 2;
+const CLOSE: f64 = 1.5;
+/// So many of HDF5's own filters go on, and so many of the filtered layout.
+const MOST_ZSTD: usize = 1;
+const MOST_CODED: usize = 3;
+
+/// What slow efforts gain on small boxes, they gain on chunks to this power: they gain by what repeats, and more repeats there.
+const MORE_REPEATS: i32 = 2;
+/// Where zstd comes to at most so many times what a quick effort does, much repeats, …
+const REPEATS: f64 = 1.25;
+/// … and the long searches of slow efforts are expected to gain at least this, whatever small boxes say.
+const LONG_SEARCH: f64 = 0.95;
 
 /// What the tries of one recipe came to.
 #[derive(Debug, Clone)]
@@ -93,7 +106,7 @@ impl Rounds<'_> {
         let samples = self.samples(&all, extent)?;
         let mut outcomes = self.round(&all, &samples)?;
         let finalists = self.finalists(&outcomes)?;
-        if finalists.len() > 1 {
+        if !finalists.is_empty() {
             let cost = |i: &usize| cost(&self.recipes[*i]);
             let share = FINAL_SHARE * all.iter().map(cost).sum::<f64>() / finalists.iter().map(cost).sum::<f64>();
             let share = share.min(MOST_FINAL);
@@ -102,51 +115,92 @@ impl Rounds<'_> {
                 Extent::Final(of.map_or(0, |(_, s)| (s.of.bytes() as f64 * share) as u64))
             };
             let larger = self.samples(&finalists, extent)?;
-            let mut scales: Vec<(Target, f64)> = Vec::with_capacity(finalists.len());
-            for (i, again) in finalists.iter().zip(self.round(&finalists, &larger)?) {
-                let first = &mut outcomes[*i];
-                first.loss.merge(&again.loss);
-                first.broken += again.broken;
-                let density = |s: &Sample, t: &Option<Trial>| {
-                    t.as_ref().map_or(0.0, |t| t.bytes as f64) / s.elements().max(1) as f64
-                };
-                let before = density(&first.sample, &first.trial).max(f64::MIN_POSITIVE);
-                scales.push((self.recipes[*i].target(), density(&again.sample, &again.trial) / before));
-                (first.sample, first.trial) = (again.sample, again.trial);
-            }
-            // The boxes of the second round lie elsewhere: where these cost more, the others would have cost more there too.
-            let most = |of: Option<Target>| {
-                let alike = scales.iter().filter(|(target, _)| of.is_none_or(|of| of == *target));
-                alike.map(|(_, scale)| *scale).reduce(f64::max)
-            };
-            for (i, outcome) in outcomes.iter_mut().enumerate().filter(|(i, _)| !finalists.contains(i)) {
-                outcome.scale = most(Some(self.recipes[i].target())).or(most(None)).unwrap_or(1.0);
-            }
+            let again = self.round(&finalists, &larger)?;
+            self.take(&finalists, again, &mut outcomes)?;
         }
         Ok((samples, outcomes))
     }
 
-    /// Those that may be the smallest, where small boxes do not tell.
-    fn finalists(&self, outcomes: &[Outcome]) -> Result<Vec<usize>> {
-        let mut ranked = Vec::new();
-        let mut least = u64::MAX;
+    /// Puts what the second round told into `outcomes`: for the finalists what they came to, for the others a factor.
+    fn take(&self, finalists: &[usize], again: Vec<Outcome>, outcomes: &mut [Outcome]) -> Result<()> {
+        let density =
+            |s: &Sample, t: &Option<Trial>| t.as_ref().map_or(0.0, |t| t.bytes as f64) / s.elements().max(1) as f64;
+        let firsts: Vec<f64> = outcomes.iter().map(|o| density(&o.sample, &o.trial).max(f64::MIN_POSITIVE)).collect();
+        let mut scales: Vec<(usize, f64)> = Vec::with_capacity(finalists.len());
+        for (i, again) in finalists.iter().zip(again) {
+            let first = &mut outcomes[*i];
+            first.loss.merge(&again.loss);
+            first.broken += again.broken;
+            scales.push((*i, density(&again.sample, &again.trial) / firsts[*i]));
+            (first.sample, first.trial) = (again.sample, again.trial);
+        }
+        // The boxes of the second round lie elsewhere: where these cost more, the others would have cost more there too.
+        let most = |of: Option<Target>| {
+            let alike = scales.iter().filter(|(i, _)| of.is_none_or(|of| of == self.recipes[*i].target()));
+            alike.map(|(_, scale)| *scale).reduce(f64::max)
+        };
+        let zstd = self.kept(outcomes, |i| finalists.contains(&i) && self.recipes[i].coder == Coder::Zstd)?;
+        for i in (0..outcomes.len()).filter(|i| !finalists.contains(i)) {
+            let recipe = &self.recipes[i];
+            let quick = self.quicker(i).and_then(|q| Some((q, scales.iter().find(|(i, _)| *i == q)?.1)));
+            outcomes[i].scale = match quick {
+                Some((q, scale)) => {
+                    // As the same coding at a quick effort, times what was gained beside that.
+                    let gain = (firsts[i] / firsts[q]).min(1.0).powi(MORE_REPEATS);
+                    let coded = self.bytes(q, outcomes)? as f64;
+                    let repeats = zstd.first().is_some_and(|(bytes, _)| *bytes as f64 <= coded * REPEATS);
+                    let gain = if repeats { gain.min(LONG_SEARCH) } else { gain };
+                    scale * gain * firsts[q] / firsts[i]
+                }
+                None => most(Some(recipe.target())).or(most(None)).unwrap_or(1.0),
+            };
+        }
+        Ok(())
+    }
+
+    /// Bytes of the whole file of recipe `i`.
+    fn bytes(&self, i: usize, outcomes: &[Outcome]) -> Result<u64> {
+        let recipe = &self.recipes[i];
+        Ok(outcomes[i].bytes(recipe, &Pipeline::bind(self.source.spec(), &recipe.steps)?))
+    }
+
+    /// The recipe that differs from the slow recipe `i` by the highest of the quick efforts.
+    fn quicker(&self, i: usize) -> Option<usize> {
+        let slow = &self.recipes[i];
+        let (Coder::Coded(coding), true) = (slow.coder, slow.is_slow()) else { return None };
+        let alike = |r: &Recipe| match r.coder {
+            Coder::Coded(c) => c.bound == coding.bound && r.steps == slow.steps && r.base == slow.base && !r.is_slow(),
+            _ => false,
+        };
+        let quick = (0..self.recipes.len()).filter(|i| alike(&self.recipes[*i]));
+        quick.max_by_key(|i| self.recipes[*i].effort())
+    }
+
+    /// Those that `of` admits and that keep what was asked for, with their bytes, the smallest first.
+    fn kept(&self, outcomes: &[Outcome], of: impl Fn(usize) -> bool) -> Result<Vec<(u64, usize)>> {
+        let mut kept = Vec::new();
         for (i, (recipe, outcome)) in self.recipes.iter().zip(outcomes).enumerate() {
-            let kept = self.wish.judge(&outcome.loss, outcome.broken, recipe.slack) == super::Keeps::Kept;
-            if outcome.trial.is_some() && kept && recipe.asked {
-                let bytes = outcome.bytes(recipe, &Pipeline::bind(self.source.spec(), &recipe.steps)?);
-                least = least.min(bytes);
-                ranked.push((bytes, i));
+            let keeps = self.wish.judge(&outcome.loss, outcome.broken, recipe.slack) == super::Keeps::Kept;
+            if outcome.trial.is_some() && keeps && recipe.asked && of(i) {
+                kept.push((self.bytes(i, outcomes)?, i));
             }
         }
-        ranked.sort_unstable();
+        kept.sort_unstable();
+        Ok(kept)
+    }
+
+    /// Those that may be the smallest, where small boxes do not tell. What a slow effort comes to is told by a quick one.
+    fn finalists(&self, outcomes: &[Outcome]) -> Result<Vec<usize>> {
+        let kept = self.kept(outcomes, |i| self.quicker(i).is_none())?;
+        let least = kept.first().map_or(0, |(bytes, _)| *bytes);
         let mut finalists = Vec::new();
-        for target in [Target::Hdf5Zstd, Target::Hdf5Filtered] {
-            let of = ranked.iter().filter(|(bytes, i)| {
+        for (target, most) in [(Target::Hdf5Zstd, MOST_ZSTD), (Target::Hdf5Filtered, MOST_CODED)] {
+            let of = kept.iter().filter(|(bytes, i)| {
                 self.recipes[*i].target() == target
                     && *bytes as f64 <= CLOSE * least as f64
                     && outcomes[*i].sample.small
             });
-            finalists.extend(of.take(OF_EACH).map(|(_, i)| *i));
+            finalists.extend(of.take(most).map(|(_, i)| *i));
         }
         finalists.sort_unstable();
         Ok(finalists)
@@ -162,9 +216,27 @@ impl Rounds<'_> {
             let pipeline = Pipeline::bind(self.source.spec(), steps)?;
             let packing = pipeline.packing_unmeasured(self.source);
             let memory = self.resources.memory / PART_OF_MEMORY;
-            samples.push((base.to_vec(), Arc::new(Sample::of(&packing, recipe.base > 0, extent(recipe), memory)?)));
+            let chunk = self.chunk(recipe.base > 0, pipeline.output());
+            samples.push((base.to_vec(), Arc::new(Sample::of(&packing, &chunk, extent(recipe), memory)?)));
         }
         Ok(samples)
+    }
+
+    /// The chunks of `packed`, the array or the packed triangles of its matrices: as the array's own are.
+    fn chunk(&self, triangles: bool, packed: &Spec) -> Vec<u64> {
+        if !triangles {
+            return sample::chunk(packed, 0);
+        }
+        let row = packed.last_axis();
+        let size = packed.dtype().size() as u64;
+        if row * size > MATRIX_BYTES {
+            // Cut into tiles.
+            return sample::cut(packed.shape(), size, TILE_BYTES, packed.shape().len());
+        }
+        let mut chunk = sample::chunk(self.source.spec(), 2);
+        chunk.truncate(packed.shape().len().saturating_sub(1));
+        chunk.push(row);
+        chunk
     }
 
     /// The recipes `of` on every box of their base, on all cores; sums do not depend on the order.
@@ -206,15 +278,17 @@ impl Rounds<'_> {
     }
 }
 
-/// Roughly how long a candidate takes, as a share of zstd's: fixed, so that no clock decides.
+/// Roughly how long a candidate takes, as a multiple of zstd's time: fixed, so that no clock decides.
 fn cost(recipe: &Recipe) -> f64 {
     match recipe.coder {
         Coder::Plain => 0.1,
         Coder::Zstd => 1.0,
         Coder::Coded(coding) => match coding.effort.level() {
-            0..=3 => 1.0,
-            4..=6 => 3.0,
-            _ => 10.0,
+            0..=3 => 2.0,
+            4..=5 => 4.0,
+            6 => 6.0,
+            7..=8 => 20.0,
+            _ => 100.0,
         },
     }
 }

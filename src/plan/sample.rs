@@ -4,23 +4,20 @@ use crate::array::{Buf, Span, Spec, total};
 use crate::error::Result;
 use crate::pipeline::{Source, Work};
 
-/// Chunks of the `filtered` layout: large enough for the predictors, small enough that a slice decodes little.
-const CHUNK_BYTES: u64 = 1 << 20;
-/// Matrices up to this size stay whole in a chunk.
-const MATRIX_BYTES: u64 = 8 << 20;
-/// Arrays up to this size are tried whole.
-const WHOLE_BYTES: u64 = 1 << 20;
-/// Of larger ones this share …
-const SHARE: u64 = 100;
-/// … but at least this much, as far as it is a small part of the array: a plan must not take as long as the work itself.
-const LEAST_BYTES: u64 = 16 << 20;
-const SMALL_PART: u64 = 32;
+/// Arrays up to this size are tried whole: that takes no longer than a person waits.
+const WHOLE_BYTES: u64 = 128 << 10;
+/// Of larger ones this part is tried with every candidate, so that all tries together take a small part of trying the whole …
+const PART: u64 = 32;
+/// … and of large ones so much: more would tell hardly more.
+const MOST_FIRST: u64 = 16 << 20;
 /// Boxes are not smaller than this, or coders have no time to adapt.
-const LEAST_BOX: u64 = 24 << 10;
+const LEAST_BOX: u64 = 16 << 10;
 /// At least so many boxes: data differ from place to place.
 const LEAST_BOXES: u64 = 8;
-/// Boxes of the second round: as much larger as the budget allows.
-const FINAL_BOXES: u64 = 2;
+/// At least so many where boxes would be too small, and in the second round, whose boxes are as large as the budget allows.
+const FEWEST_BOXES: u64 = 2;
+/// The second round takes at most this much of large arrays.
+const MOST_FINAL: u64 = 64 << 20;
 
 /// One box.
 #[derive(Debug)]
@@ -62,7 +59,7 @@ pub(super) struct Sample {
 /// How much of an array is sampled.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Extent {
-    /// A hundredth, or what suits a smaller array.
+    /// A small part, in boxes all over the array.
     First,
     /// This many bytes, in few large boxes.
     Final(u64),
@@ -81,16 +78,13 @@ impl Sample {
         self.pieces.iter().map(|p| p.spec.bytes()).sum()
     }
 
-    /// Boxes of `source`; `rows_whole`: its last axis is a packed matrix, which chunks hold whole. At most `memory` bytes, and for
-    /// a sample of the whole at most so many kept.
-    pub(super) fn of(source: &dyn Source, rows_whole: bool, extent: Extent, memory: u64) -> Result<Self> {
+    /// Boxes of `source`, which is cut into chunks of shape `chunk`. At most `memory` bytes, and for a sample of the whole at most so
+    /// many kept.
+    pub(super) fn of(source: &dyn Source, chunk: &[u64], extent: Extent, memory: u64) -> Result<Self> {
         let spec = source.spec();
-        let size = spec.dtype().size() as u64;
-        let most = if rows_whole { (spec.last_axis() * size).clamp(CHUNK_BYTES, MATRIX_BYTES) } else { CHUNK_BYTES };
-        let chunk = cut(spec.shape(), size, most, rows_whole);
-        let counts: Vec<u64> = spec.shape().iter().zip(&chunk).map(|(d, c)| d.div_ceil((*c).max(1))).collect();
+        let counts: Vec<u64> = spec.shape().iter().zip(chunk).map(|(d, c)| d.div_ceil((*c).max(1))).collect();
         let chunks = if spec.count() == 0 { 0 } else { counts.iter().product() };
-        let boxes = boxes(spec, &chunk, &counts, chunks, extent, memory);
+        let boxes = boxes(spec, chunk, &counts, chunks, extent, memory);
         let keep = extent != Extent::Whole || spec.bytes() <= memory;
         let whole = boxes.iter().map(|b| b.1.iter().product::<u64>()).sum::<u64>() == spec.count();
         let mut work = Work::new(1);
@@ -112,17 +106,24 @@ impl Sample {
     }
 }
 
-/// A box of at most `most` bytes: the longest axis is halved until it fits, the last one of all where it should stay whole.
-fn cut(shape: &[u64], size: u64, most: u64, last_whole: bool) -> Vec<u64> {
+/// The chunks of an array of `spec`, whose last `whole` axes are not cut, in the filtered layout.
+pub(super) fn chunk(spec: &Spec, whole: usize) -> Vec<u64> {
+    #[cfg(feature = "hdf5")]
+    if let Ok(boxes) = crate::store::hdf5::Boxes::new(spec, whole, &crate::store::hdf5::ChunkAsk::Auto) {
+        return boxes.chunk().to_vec();
+    }
+    // Without the layout nothing but estimates depends on it.
+    const USUAL_BYTES: u64 = 2 << 20;
+    let axes = spec.shape().len().saturating_sub(whole);
+    cut(spec.shape(), spec.dtype().size() as u64, USUAL_BYTES, axes)
+}
+
+/// A box of at most `most` bytes: the longest of the first `axes` axes is halved until it fits.
+pub(super) fn cut(shape: &[u64], size: u64, most: u64, axes: usize) -> Vec<u64> {
     let mut cut = shape.to_vec();
     while cut.iter().product::<u64>() * size > most {
-        let free = if last_whole && cut.len() > 1 && cut[..cut.len() - 1].iter().any(|d| *d > 1) {
-            cut.len() - 1
-        } else {
-            cut.len()
-        };
         // The outermost of the longest ones.
-        let Some(longest) = (0..free).rev().max_by_key(|a| cut[*a]).filter(|a| cut[*a] > 1) else { break };
+        let Some(longest) = (0..axes).rev().max_by_key(|a| cut[*a]).filter(|a| cut[*a] > 1) else { break };
         cut[longest] = cut[longest].div_ceil(2);
     }
     cut
@@ -153,17 +154,18 @@ fn boxes(
         return (0..chunks).map(grid).collect();
     }
     let (want, least) = match extent {
-        Extent::Final(bytes) => (bytes.min(memory).max(FINAL_BOXES * LEAST_BOX), FINAL_BOXES),
-        _ => ((bytes / SHARE).max(LEAST_BYTES).min(bytes / SMALL_PART).min(memory).max(2 * LEAST_BOX), LEAST_BOXES),
+        Extent::Final(bytes) => (bytes.min(MOST_FINAL), FEWEST_BOXES),
+        _ => ((bytes / PART).min(MOST_FIRST), LEAST_BOXES),
     };
+    let want = want.min(memory).max(FEWEST_BOXES * LEAST_BOX);
     let chunk_bytes = chunk.iter().product::<u64>() * size;
     if want >= least * chunk_bytes {
         let n = (want / chunk_bytes).min(chunks).max(1);
         // One from the middle of each of n equal runs of chunks.
         return (0..n).map(|j| grid(((2 * j + 1) * chunks) / (2 * n))).collect();
     }
-    let shape = cut(chunk, size, (want / least).max(LEAST_BOX), false);
-    let n = (want / (shape.iter().product::<u64>() * size).max(1)).clamp(FINAL_BOXES, 1 << 16);
+    let shape = cut(chunk, size, (want / least).max(LEAST_BOX), chunk.len());
+    let n = (want / (shape.iter().product::<u64>() * size).max(1)).clamp(FEWEST_BOXES, 1 << 16);
     let free: Vec<u64> = spec.shape().iter().zip(&shape).map(|(d, b)| d - b).collect();
     (0..n).map(|j| (free.iter().enumerate().map(|(a, f)| spread(j, n, a, *f)).collect(), shape.clone())).collect()
 }
@@ -206,13 +208,14 @@ mod tests {
         let count: u64 = shape.iter().product();
         let values: Vec<u32> = (0..count as u32).collect();
         let spec = Spec::new(crate::array::DType::U32, shape).unwrap();
-        Sample::of(&Memory::new(spec, Buf::from_slice(&values).unwrap()).unwrap(), false, Extent::First, 1 << 25)
-            .unwrap()
+        let chunk = chunk(&spec, 0);
+        let source = Memory::new(spec, Buf::from_slice(&values).unwrap()).unwrap();
+        Sample::of(&source, &chunk, Extent::First, 1 << 25).unwrap()
     }
 
     #[test]
     fn small_arrays_are_taken_whole_and_once() {
-        for shape in [vec![], vec![5], vec![300, 2, 400], vec![1, 200_000], vec![0, 3]] {
+        for shape in [vec![], vec![5], vec![30, 2, 400], vec![1, 20_000], vec![0, 3]] {
             let s = sample(&shape);
             let mut seen: Vec<u32> =
                 s.pieces.iter().flat_map(|p| p.kept.as_ref().unwrap().slice::<u32>().to_vec()).collect();
@@ -227,7 +230,7 @@ mod tests {
         for shape in [vec![4_000_000u64], vec![2000, 1500], vec![40, 300, 300], vec![3, 1_200_000]] {
             let s = sample(&shape);
             assert!(!s.whole && s.pieces.len() >= 2);
-            assert!(s.bytes() <= s.of.bytes() / 8, "{shape:?}: {}", s.bytes());
+            assert!(s.bytes() <= s.of.bytes() / 16, "{shape:?}: {}", s.bytes());
             for p in &s.pieces {
                 let values = p.kept.as_ref().unwrap().slice::<u32>();
                 let (extent, first) = (p.spec.shape(), s.of.index(values[0].into()));
@@ -241,10 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn chunks_keep_packed_matrices_whole() {
-        assert_eq!(cut(&[1000, 10011], 8, 1 << 20, true), [8, 10011]);
-        assert_eq!(cut(&[1, 500_000], 8, 1 << 20, true), [1, 125_000]);
-        assert_eq!(cut(&[1000, 1000], 4, 1 << 20, false), [500, 500]);
-        assert_eq!(cut(&[7], 4, 1 << 20, false), [7]);
+    fn axes_that_stay_whole_are_not_cut() {
+        assert_eq!(cut(&[1000, 10011], 8, 1 << 20, 1), [8, 10011]);
+        assert_eq!(cut(&[1, 500_000], 8, 1 << 20, 2), [1, 125_000]);
+        assert_eq!(cut(&[1000, 1000], 4, 1 << 20, 2), [500, 500]);
+        assert_eq!(cut(&[7], 4, 1 << 20, 1), [7]);
+        let spec = Spec::new(crate::array::DType::F64, [50, 100, 100]).unwrap();
+        assert_eq!(chunk(&spec, 2)[1..], [100, 100]);
     }
 }

@@ -44,6 +44,13 @@ const LINEAR_GAIN: f64 = 0.99;
 /// Estimates of fewer bits a value are not trusted to tell factors from differences.
 const UNSURE_BITS: f64 = 0.75;
 
+/// What an estimate from samples may be wrong by, in bits a value. Factors of next to nothing would leave real ways out.
+const UNSURE_ESTIMATE: f64 = 0.05;
+
+/// What the usual effort tries lies at most by this above the best it estimates; higher efforts try that as well, so that no effort
+/// is better than a higher one.
+const USUAL_WITHIN: f64 = 1.1;
+
 /// Nor with a hole in so many values.
 const UNSURE_HOLES: usize = 32;
 
@@ -110,6 +117,9 @@ struct Plain {
     bits: f64,
 }
 
+/// A way to interpolate, and what it may cost in bits a value.
+type Interpolation = (interpolate::Params, f64);
+
 /// Leaves the coded form of `values` in `scratch.best`. `scratch.survey` is of the same values and `fill`.
 pub(in crate::coding) fn smallest(
     part: &Part<'_>,
@@ -161,34 +171,58 @@ impl Contest<'_, '_> {
             plain.extend(estimates.into_iter().map(|(how, bits)| Plain { map: i, how, bits: bits + head }));
         }
         plain.sort_by(|a, b| a.bits.total_cmp(&b.bits));
-        let least = plain.first().map_or(f64::INFINITY, |p| p.bits);
+        let level = self.effort.level();
+        let least_plain = plain.first().map_or(f64::INFINITY, |p| p.bits);
         let linear = self.linear(tried, &plain);
-        let least = linear.map_or(least, |(bits, _)| bits.min(least));
-        let interpolations = self.interpolations(bound, fill, n, least, tried.first())?;
+        let least = linear.map_or(least_plain, |(bits, _)| bits.min(least_plain));
+        let (interpolations, basic) = self.interpolations(bound, fill, n, least, least_plain, tried.first())?;
         let best_bits = interpolations.first().map_or(least, |i| i.1.min(least));
-        for (params, bits) in interpolations {
-            if bits <= best_bits * self.reach.within.max(1.02) {
+        // What the usual effort would try.
+        let basic_bits = basic.map_or(f64::INFINITY, |b| b.1);
+        let usual = |bits: f64| level > 5 && bits <= least_plain.min(basic_bits) * USUAL_WITHIN;
+        let within = |bits: f64, factor: f64| {
+            let least = if level > 5 { best_bits + UNSURE_ESTIMATE } else { best_bits };
+            bits <= (best_bits * self.reach.within.max(factor)).max(least)
+        };
+        let try_interpolations: Vec<interpolate::Params> = interpolations
+            .iter()
+            .filter(|(_, bits)| within(*bits, 1.02))
+            .chain(basic.iter().filter(|(_, bits)| usual(*bits)))
+            .map(|(params, _)| *params)
+            .collect();
+        let linear_within = linear.filter(|l| within(l.0, 1.05));
+        // With many holes the estimate for interpolation knows too little to leave differences out for it.
+        let holey = tried.first().is_some_and(|t| t.holes.count() > n / MANY_HOLES);
+        let likely: Vec<bool> = plain.iter().map(|p| holey || within(p.bits, 1.05)).collect();
+        let usual_plain = usual(least_plain);
+        for (i, params) in try_interpolations.iter().enumerate() {
+            if !try_interpolations[..i].contains(params) {
+                let params = *params;
                 let fine = std::mem::take(&mut self.scratch.fine);
                 let done = self.attempt(Choice { predictor: Predictor::Fine(params), coder: Coder::Context }, &fine);
                 self.scratch.fine = fine;
                 done?;
             }
         }
-        if let Some((_, p)) = linear.filter(|l| l.0 <= best_bits * self.reach.within.max(1.05))
+        if let Some((_, p)) = linear_within
             && let Some(mapped) = tried.get(p.map)
         {
             self.attempt(Choice { predictor: Predictor::Linear(p.how.lag), coder: Coder::Context }, mapped)?;
         }
-        // With many holes the estimate for interpolation knows too little to leave differences out for it.
-        let holey = tried.first().is_some_and(|t| t.holes.count() > n / MANY_HOLES);
-        let most = if holey { f64::INFINITY } else { best_bits * self.reach.within.max(1.05) };
         // Where factors promise more, plain differences are an attempt more. It pays where the order-0 estimates say little: of few
         // bits, and with holes, whose repeated values are steps to neighbours.
         let sure = linear.is_some_and(|(bits, m)| {
             bits > UNSURE_BITS && tried.get(m.map).is_some_and(|t| t.holes.count() < n / UNSURE_HOLES)
         });
-        let tried_plain = if sure && self.effort.level() < 7 { &[][..] } else { &plain[..] };
-        for p in tried_plain.iter().filter(|p| p.bits <= most) {
+        let unlagged = plain.iter().position(|p| p.how.lag.is_none());
+        let mut lagged = false;
+        for (i, p) in plain.iter().enumerate().filter(|_| !sure || level > 6) {
+            // What a sample says of a lag is less sure than of neighbours: real bytes decide between both.
+            let without = Some(i) == unlagged && (lagged || level > 6);
+            let first = i == 0 && (level > 6 || usual_plain);
+            if !(without || first || likely[i] && !(lagged && level < 7)) {
+                continue;
+            }
             let Some(mapped) = tried.get(p.map) else { continue };
             let wide = matches!(mapped.ints.view(), IntsRef::Wide(_));
             let predictor = Predictor::Differences(p.how);
@@ -200,11 +234,16 @@ impl Contest<'_, '_> {
             if !wide && (self.reach.pco || p.bits < reached * PCO_GAIN) {
                 self.attempt(Choice { predictor, coder: Coder::Pco }, mapped)?;
             }
-            if !self.reach.full && self.effort.level() < 7 {
-                break;
+            if level < 7 {
+                if lagged || p.how.lag.is_none() {
+                    break;
+                }
+                lagged = true;
             }
         }
         self.repeats(tried, &plain, n)?;
+        // What loses nothing keeps any bound: classes may be smaller than numbers that are rounded.
+        self.classes(n)?;
         if bound.is_lossless() {
             self.lossless(n)?;
         }
@@ -232,7 +271,11 @@ impl Contest<'_, '_> {
             let with = with.filter(|e| e.bits < least);
             all.extend(with.map(|e| (Differences { axes: e.axes, lag: Some(lag) }, e.bits)));
             all.sort_by(|a, b| a.1.total_cmp(&b.1));
+            let unlagged = all.iter().find(|e| e.0.lag.is_none()).copied();
             all.truncate(most);
+            if all.iter().all(|e| e.0.lag.is_some()) {
+                all.extend(unlagged);
+            }
         }
         all
     }
@@ -254,7 +297,7 @@ impl Contest<'_, '_> {
         };
         let fitted = work.fitter.fit(k, self.part.dims, best.how.axes, &mut work.linear)?;
         // The samples are not those the plain ways were estimated from.
-        let bits = best.bits + fitted.bits - fitted.plain;
+        let bits = (best.bits + fitted.bits - fitted.plain).max(0.0);
         (bits < best.bits * LINEAR_GAIN).then_some((bits, *best))
     }
 
@@ -273,21 +316,23 @@ impl Contest<'_, '_> {
         }
     }
 
-    /// Interpolations of the sub-grid with their estimates, the smallest first. `scratch.fine` holds its integers.
+    /// Interpolations of the sub-grid with their estimates, the smallest first, and the one that the usual effort knows, where it is
+    /// worth more than `plain` to it. `scratch.fine` holds its integers.
     fn interpolations(
         &mut self,
         bound: &Bound,
         fill: Option<u64>,
         n: usize,
         least: f64,
+        plain: f64,
         before: Option<&Mapped>,
-    ) -> Result<Vec<(interpolate::Params, f64)>> {
-        let mut found = Vec::new();
+    ) -> Result<(Vec<Interpolation>, Option<Interpolation>)> {
+        let (mut found, mut basic) = (Vec::new(), None);
         let dtype = self.part.dtype;
         if self.reach.interpolations == 0 || bound.is_lossless() {
-            return Ok(found);
+            return Ok((found, basic));
         }
-        let Some(map) = Map::fine(dtype, &self.scratch.survey, bound, FINENESS) else { return Ok(found) };
+        let Some(map) = Map::fine(dtype, &self.scratch.survey, bound, FINENESS) else { return Ok((found, basic)) };
         let fineness = map.fineness();
         let mut fine = std::mem::take(&mut self.scratch.fine);
         fine.fill(self.part, &map, self.values, &self.scratch.survey, bound, fill, before)?;
@@ -296,19 +341,22 @@ impl Contest<'_, '_> {
             let work = &mut self.scratch.work;
             fine.holes.flags(&mut work.flags);
             let flags = (fine.holes.count() > 0).then_some(work.flags.as_slice());
-            for params in self.reach.ways(fineness, self.part.dims) {
+            for (i, params) in self.reach.ways(fineness, self.part.dims).into_iter().enumerate() {
                 let bits = interpolate::estimate(k, flags, self.part.dims, &params, &mut work.interpolate);
                 // Holes cost nothing.
                 let bits = bits * (1.0 - fine.holes.count() as f64 / n as f64);
                 if bits + head <= least * self.reach.within.max(1.05) {
                     found.push((params, bits + head));
                 }
+                if i == 0 && bits + head <= plain * USUAL_WITHIN {
+                    basic = Some((params, bits + head));
+                }
             }
         }
         self.scratch.fine = fine;
         found.sort_by(|a, b| a.1.total_cmp(&b.1));
         found.truncate(self.reach.interpolations);
-        Ok(found)
+        Ok((found, basic))
     }
 
     /// What repeats is smaller by a dictionary: tried on a piece first, in full where that says so.
@@ -345,8 +393,11 @@ impl Contest<'_, '_> {
             }
         }
         promising.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let most = if self.reach.full { promising.len() } else { 1 };
-        for (_, m, how) in promising.into_iter().take(most) {
+        // The best, and the one that the lowest effort knows: a piece does not tell well what repeats in the whole.
+        let usual = plain.iter().find(|p| p.how.lag.is_none()).map(|p| (p.map, p.how));
+        let full = self.reach.full;
+        let chosen = promising.into_iter().enumerate().filter(|(i, p)| full || *i == 0 || Some((p.1, p.2)) == usual);
+        for (_, (_, m, how)) in chosen {
             let Some(mapped) = tried.get(m) else { continue };
             self.attempt(Choice { predictor: Predictor::Differences(how), coder: Coder::Split }, mapped)?;
         }
@@ -355,7 +406,6 @@ impl Contest<'_, '_> {
 
     /// The values as pco and zstd see them.
     fn lossless(&mut self, n: usize) -> Result<()> {
-        self.classes(n)?;
         let best = 8.0 * self.scratch.best.len() as f64 / n as f64;
         if self.reach.full || trial::typed_bits(self.part, self.values)? < best * trial::HOPE {
             self.part.write_typed(self.values, &mut self.scratch.trial)?;
@@ -382,5 +432,57 @@ impl Contest<'_, '_> {
             self.keep();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::array::{Buf, Element, Spec};
+    use crate::coding::{Bound, Coding, Effort, Scratch, encode};
+
+    fn bytes<T: Element>(values: &[T], shape: &[u64], max_abs: f64, level: u8) -> usize {
+        let spec = Spec::new(T::DTYPE, shape).unwrap();
+        let bound = Bound { max_abs: Some(max_abs), ..Bound::default() };
+        let coding = Coding { bound, effort: Effort::try_from(level).unwrap() };
+        let (mut out, mut restored) = (Vec::new(), Buf::new());
+        let values = Buf::from_slice(values).unwrap();
+        encode(&spec, &values, &coding, None, &mut Scratch::default(), &mut out, &mut restored).unwrap();
+        out.len()
+    }
+
+    fn no_effort_is_worse_than_a_lower_one<T: Element>(name: &str, values: &[T], shape: &[u64], max_abs: f64) {
+        let mut least = usize::MAX;
+        // Effort 1 tries little, but all of it in full; what repeats far away it may find by luck.
+        for level in [5, 6, 7, 9] {
+            let now = bytes(values, shape, max_abs, level);
+            // A higher level of zstd may lose a few bytes; ways that are left out lose much more.
+            assert!(now as f64 <= least as f64 * 1.02 + 16.0, "{name}: {now} at effort {level}, {least} at lower ones");
+            least = least.min(now);
+        }
+    }
+
+    #[test]
+    fn higher_efforts_are_not_larger() {
+        let noise = |i: usize| ((i as u32).wrapping_mul(2_654_435_761) >> 16) as f64 / 65536.0;
+        // Almost all residuals are zero: estimates are of next to nothing.
+        let times: Vec<i64> = (0..40_000).map(|i| (i / 7 * 60) as i64 + (noise(i) * 900.0) as i64).collect();
+        let range = times[39_999] as f64;
+        for bound in [0.01, 0.001, 0.0] {
+            no_effort_is_worse_than_a_lower_one("times", &times, &[40_000], range * bound);
+        }
+        let field = |i: usize| ((i / 200) as f64 * 0.05).sin() * ((i % 200) as f64 * 0.03).cos() + 0.01 * noise(i);
+        let field: Vec<f32> = (0..40_000).map(|i| field(i) as f32).collect();
+        for bound in [0.05, 0.002, 0.0] {
+            no_effort_is_worse_than_a_lower_one("field", &field, &[200, 200], bound);
+        }
+        // Columns in turn, with values that repeat and some that are missing.
+        let table = |i: usize| match (i % 5, i / 5) {
+            (_, r) if noise(r) < 0.1 => f64::NAN,
+            (c, r) => (c as f64 * 50.0 + (r as f64 * 0.01).sin() * 20.0 + (noise(i) * 8.0).floor()).round() * 0.25,
+        };
+        let table: Vec<f64> = (0..40_000).map(table).collect();
+        for bound in [2.0, 0.3, 0.0] {
+            no_effort_is_worse_than_a_lower_one("table", &table, &[8000, 5], bound);
+        }
     }
 }
