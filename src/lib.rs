@@ -51,6 +51,7 @@ pub mod transform;
 pub use array::{DType, Slice, Spec};
 pub use engine::{Compacted, Reader};
 pub use error::{Error, ErrorKind, Result};
+pub use store::Npz;
 pub use transform::Ask;
 
 /// The README's examples are compiled and run as tests.

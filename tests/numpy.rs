@@ -33,6 +33,11 @@ fn numpy_reads_what_is_written_and_computes_the_same_bits() {
 }
 
 #[test]
+fn archives_of_numpy_and_zipfile_are_read_and_ours_are_read_by_them() {
+    judge("npz_peers.py", "arrays compared with NumPy and zipfile");
+}
+
+#[test]
 fn every_figure_of_a_report_is_numpys_and_no_trap_fools_a_verdict() {
     judge("metric_peers.py", " 0 differ");
 }

@@ -10,6 +10,7 @@ use super::bits::Bits;
 use super::bounds::{BOUNDS, BoundArgs, CodedArgs};
 use super::help;
 use super::limits::LimitArgs;
+use super::many_args::{ManyArgs, OnlyArgs};
 use super::number::{Memory, Threads};
 use crate::array::Slice;
 use crate::transform::{Fill, ScaleOffsetAsk};
@@ -97,7 +98,7 @@ pub(super) struct CompactArgs {
     /// Array: file.npy, archive.npz:NAME, file.h5:/DATASET, or - for standard input
     ///
     /// The array to compact: file.npy, archive.npz:NAME, file.h5:/DATASET (NetCDF-4 as well), or - for a .npy file on standard
-    /// input. NAME or /DATASET may be left out where the file holds one array.
+    /// input. Without NAME or /DATASET all arrays of the file are meant, which go into one .npz or HDF5 file.
     #[arg(value_name = "INPUT", required = true, value_hint = ValueHint::FilePath)]
     pub(super) input: Option<OsString>,
     #[command(flatten)]
@@ -110,6 +111,8 @@ pub(super) struct CompactArgs {
     /// gets its name. Without a bound the recipe is lossless.
     #[arg(long, help_heading = BOUNDS)]
     pub(super) auto: bool,
+    #[command(flatten)]
+    pub(super) many: ManyArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
     /// Budget file (TOML): the output is read again and held against it before it gets its name
@@ -236,16 +239,19 @@ impl StepArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct OutputArgs {
-    /// Output: out.npy, out.h5, out.h5:/group/name, or a folder
+    /// Output: out.npy, out.npz, out.h5, out.h5:/group/name, or a folder
     ///
-    /// Output: out.npy, out.h5, out.h5:/group/name (added to the file if it exists, whose other content stays), or a folder.
-    /// Default: beside the input, NAME.compact.npy or NAME.compact.h5; for restore NAME.npy, or NAME.restored.npy if that exists.
+    /// Output: out.npy, out.npz, out.h5, out.h5:/group/name (added to the file if it exists, whose other content stays), or a folder.
+    /// Default: beside the input, NAME.compact.npy or NAME.compact.h5; for restore NAME.npy, or NAME.restored.npy if that exists; .npz
+    /// for all arrays of a .npz file.
     #[arg(short, long, value_name = "OUT", value_hint = ValueHint::AnyPath, help_heading = OUTPUT)]
     pub(super) output: Option<OsString>,
-    /// Compression of HDF5 output [default: none]
+    /// Compression of HDF5 and .npz output [default: none]
+    ///
+    /// Compression of HDF5 and .npz output. NumPy reads .npz with none or deflate; with zstd it needs Python 3.14.
     #[arg(long, value_name = "CODEC", value_enum, help_heading = OUTPUT)]
     pub(super) codec: Option<CodecArg>,
-    /// How hard --codec works: deflate 1 to 12 [default: 4], zstd 1 to 22 [default: 3]
+    /// How hard --codec works: deflate 1 to 12 [default: 4; .npz 1 to 9, 6], zstd 1 to 22 [default: 3]
     #[arg(long, value_name = "N", help_heading = OUTPUT)]
     pub(super) level: Option<u8>,
     /// Replace an output that exists, once the new one is complete
@@ -309,6 +315,8 @@ pub(super) struct RestoreArgs {
     /// Only this part, in NumPy's syntax: '0:10,:,3' or '...,::2'
     #[arg(long, value_name = "SLICE", allow_hyphen_values = true, help_heading = OUTPUT)]
     pub(super) slice: Option<Slice>,
+    #[command(flatten)]
+    pub(super) only: OnlyArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
     #[command(flatten)]

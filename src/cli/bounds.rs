@@ -152,9 +152,9 @@ impl CodedArgs {
                 );
             }
             if let Some(place) =
-                place.filter(|p| self.chunks.is_some() && Format::of_name(&p.path) == Some(Format::Npy))
+                place.filter(|p| self.chunks.is_some() && Format::of_name(&p.path) != Some(Format::Hdf5))
             {
-                return refuse!(Usage, "{place}: --chunks is for HDF5, a .npy file has none; leave it out");
+                return refuse!(Usage, "{place}: --chunks is for HDF5, .npy and .npz files have none; leave it out");
             }
             return Ok(());
         }
@@ -164,10 +164,10 @@ impl CodedArgs {
                 "--codec does nothing in the filtered layout: the coding is the compression; leave it out"
             );
         }
-        if let Some(place) = place.filter(|p| Format::of_name(&p.path) == Some(Format::Npy)) {
+        if let Some(place) = place.filter(|p| matches!(Format::of_name(&p.path), Some(Format::Npy | Format::Npz))) {
             return refuse!(
                 Usage,
-                "{place}: coded chunks have lengths of their own, which .npy cannot hold; use -o {}",
+                "{place}: coded chunks have lengths of their own, which .npy and .npz cannot hold; use -o {}",
                 place.path.with_extension("h5").display()
             );
         }

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 
 use super::args::CompactArgs;
 use super::voice::Voice;
-use super::{assessing, names, options, progress, steps, table};
+use super::{assessing, many, names, options, progress, steps, table};
 use crate::engine::{CompactOptions, compact};
 use crate::error::{Result, refuse};
 use crate::store::Place;
@@ -13,6 +13,9 @@ use crate::store::Place;
 /// Compacts what the arguments name and tells the report.
 pub(super) fn run(args: &CompactArgs, voice: &Voice) -> Result<()> {
     let input = input(args.input.as_deref().unwrap_or_default())?;
+    if many::is_meant(&input, args.many.are_given(), args.output.output.as_deref())? {
+        return many::compact(&input, args, voice);
+    }
     let is_coded = args.bounds.ask()?.is_some();
     let asks = steps::asks(&args.steps, is_coded)?;
     let given = args.output.output.as_deref();
@@ -26,6 +29,7 @@ pub(super) fn run(args: &CompactArgs, voice: &Voice) -> Result<()> {
     if is_coded {
         return refuse!(Unsupported, "coded chunks need HDF5 and this build has none; build with the feature `hdf5`");
     }
+    let npz = options::npz(&args.output, place.as_ref())?;
     let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
     let report = progress::with_bar(voice.shows_progress(), |tell| {
         let settings = CompactOptions {
@@ -34,6 +38,7 @@ pub(super) fn run(args: &CompactArgs, voice: &Voice) -> Result<()> {
             budget: budget.as_ref().map(|b| b.of(input.member.as_deref())),
             replace: options::replace(&args.output),
             sidecar: args.sidecar,
+            npz,
             sync: args.output.sync,
             #[cfg(feature = "hdf5")]
             hdf5,

@@ -7,11 +7,11 @@ pub(super) const ABOUT: &str = "Make an array file small by reversible steps, an
 pub(super) const LONG_ABOUT: &str = "\
 Make an array file (.npy, .npz, HDF5, NetCDF-4) small by reversible steps, and say exactly what was lost.
 
-The output is an ordinary .npy or HDF5 file of the packed values, which NumPy or h5py open without this program. It knows how to be undone: `compact restore` needs that file alone. Every run compares all restored values with the original ones and prints the largest error, where it is, the RMSE, and every value that became NaN, infinite, zero or changed its sign. What the steps cannot carry is refused before anything is written.
+The output is an ordinary .npy, .npz or HDF5 file of the packed values, which NumPy or h5py open without this program. It knows how to be undone: `compact restore` needs that file alone. Every run compares all restored values with the original ones and prints the largest error, where it is, the RMSE, and every value that became NaN, infinite, zero or changed its sign. What the steps cannot carry is refused before anything is written.
 
 With a bound (--max-abs 1e-3 and the like) in place of a precision, every value comes back within it, and the output is HDF5 of the original's dtype and shape, each chunk coded behind a filter of this program.
 
-Steps may be given in any order; they run in this one: triangle, keepbits, scale-offset, f16/f32/bf16, bits. --recipe gives another order. Without any step the array is converted from one kind of file to another.";
+A .npz or HDF5 file without :NAME means all its arrays: they go into one file, and --select gives some of them steps of their own.\n\nSteps may be given in any order; they run in this one: triangle, keepbits, scale-offset, f16/f32/bf16, bits. --recipe gives another order. Without any step the array is converted from one kind of file to another.";
 
 /// How the command is called.
 pub(super) const USAGE: &str = "\
@@ -33,6 +33,7 @@ Examples:
   compact temp.npy --max-abs 1e-3                every value within 0.001, as small as it gets
   compact mask.npy --bits                        booleans, 8 to the byte
   compact runs.npz:weights --bf16 --dry-run      what it would save and cost, unwritten
+  compact a.npz --f16 --select 'mask_*' --bits -o b.npz   all arrays, masks to bits
   compact plan grids.npy --max-abs 1e-4          what would be smallest, and the command
   compact grids.npy --auto --max-abs 1e-4        the smallest file that keeps 1e-4
   compact restore grids.compact.npy              the original shape and dtype again
@@ -89,4 +90,5 @@ Examples:
   compact restore grids.compact.npy              writes grids.npy, or grids.restored.npy
   compact restore grids.compact.npy -o /data/    into a folder
   compact restore grids.h5:/packed/data --slice '...,-1' -o last.npy
+  compact restore b.npz -o a.npz                 all arrays of an archive
   compact restore grids.compact.npy --dry-run    checks that it can be restored";

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::metric::LossRecord;
 use crate::recipe::{Axes, Original};
 use crate::report::bound_words;
-use crate::store::{Format, Place, members};
+use crate::store::{Archive, Format, Place};
 use crate::transform::{Fidelity, Fill, Step};
 
 /// What a file holds.
@@ -133,14 +133,26 @@ fn several(place: &Place) -> Result<Option<Members>> {
     }
     let format = Format::of_name(&place.path);
     let arrays: Vec<Member> = match format {
-        Some(Format::Npz) => members(&place.path)?
-            .into_iter()
-            .map(|name| Member { name, dtype: None, shape: None, unsupported: None })
-            .collect(),
+        Some(Format::Npz) => archived(place)?,
         Some(Format::Hdf5) => datasets(place)?,
         _ => Vec::new(),
     };
     Ok(format.filter(|_| arrays.len() > 1).map(|f| Members { place: place.to_string(), format: f.name(), arrays }))
+}
+
+/// The arrays of an archive; of each only the header is read.
+fn archived(place: &Place) -> Result<Vec<Member>> {
+    let archive = Archive::open(&place.path)?;
+    let array = |name: &str| match archive.spec(name) {
+        Ok(spec) => Member {
+            name: name.to_owned(),
+            dtype: Some(spec.dtype()),
+            shape: Some(spec.shape().to_vec()),
+            unsupported: None,
+        },
+        Err(e) => Member { name: name.to_owned(), dtype: None, shape: None, unsupported: Some(e.to_string()) },
+    };
+    Ok(archive.names().map(array).collect())
 }
 
 #[cfg(feature = "hdf5")]

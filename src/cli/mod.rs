@@ -15,6 +15,9 @@ mod generate;
 mod help;
 mod info;
 mod limits;
+mod many;
+mod many_args;
+mod many_table;
 mod names;
 mod number;
 mod options;
@@ -24,6 +27,7 @@ mod progress;
 mod readers;
 mod report_table;
 mod restoring;
+mod select;
 mod steps;
 mod table;
 mod voice;
@@ -43,7 +47,12 @@ use voice::Voice;
 /// Runs the command line `args`, the program's name first, and returns how it ended.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
-    let cli = match Cli::try_parse_from(&args) {
+    let parsed = select::split(&args).and_then(|(rest, groups)| {
+        let mut cli = Cli::try_parse_from(rest)?;
+        cli.compact.many.groups = groups;
+        Ok(cli)
+    });
+    let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return voice::not_understood(&error, &args),
     };

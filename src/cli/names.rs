@@ -30,7 +30,23 @@ pub(super) fn compacted(input: &Place, given: Option<&OsStr>, is_coded: bool) ->
 
 /// The output of restoring `input`, likewise. A default name never is that of a file that exists.
 pub(super) fn restored(input: &Place, given: Option<&OsStr>, is_slice: bool) -> Result<Place> {
-    output(input, given, |folder| restored_name(input, folder, is_slice))
+    output(input, given, |folder| restored_name(input, folder, is_slice, "npy"))
+}
+
+/// The output of compacting all arrays of `input`, likewise.
+pub(super) fn compacted_many(input: &Place, given: Option<&OsStr>, is_coded: bool) -> Result<Place> {
+    let ending = if is_coded { "h5" } else { ending_many(input) };
+    output(input, given, |folder| folder.join(joined(&stem(&input.path), &format!("{MARK}.{ending}"))))
+}
+
+/// The output of restoring all arrays of `input`, likewise.
+pub(super) fn restored_many(input: &Place, given: Option<&OsStr>) -> Result<Place> {
+    output(input, given, |folder| restored_name(input, folder, false, ending_many(input)))
+}
+
+/// Archives go to archives, HDF5 to HDF5.
+fn ending_many(input: &Place) -> &'static str {
+    if Format::of_name(&input.path) == Some(Format::Hdf5) { "h5" } else { "npz" }
 }
 
 fn output(input: &Place, given: Option<&OsStr>, default: impl FnOnce(&Path) -> PathBuf) -> Result<Place> {
@@ -68,18 +84,18 @@ fn compacted_name(input: &Place, is_coded: bool) -> OsString {
     joined(&stem, &format!("{MARK}.{ending}"))
 }
 
-fn restored_name(input: &Place, folder: &Path, is_slice: bool) -> PathBuf {
+fn restored_name(input: &Place, folder: &Path, is_slice: bool, ending: &str) -> PathBuf {
     let whole = match &input.member {
         Some(member) => last_part(member.strip_suffix(".npy").unwrap_or(member)),
         None => stem(&input.path),
     };
     let unmarked = whole.to_str().and_then(|s| s.strip_suffix(MARK)).filter(|s| !s.is_empty()).map(OsString::from);
     let base = unmarked.as_ref().unwrap_or(&whole);
-    let mut first = if is_slice { None } else { unmarked.as_ref().map(|s| joined(s, ".npy")) };
+    let mut first = if is_slice { None } else { unmarked.as_ref().map(|s| joined(s, &format!(".{ending}"))) };
     let word = if is_slice { "slice" } else { "restored" };
     let names = (1u64..).map(|i| match i {
-        1 => joined(base, &format!(".{word}.npy")),
-        i => joined(base, &format!(".{word}-{i}.npy")),
+        1 => joined(base, &format!(".{word}.{ending}")),
+        i => joined(base, &format!(".{word}-{i}.{ending}")),
     });
     // The last resort is never reached: a folder does not hold so many files.
     first
@@ -88,7 +104,7 @@ fn restored_name(input: &Place, folder: &Path, is_slice: bool) -> PathBuf {
         .chain(names)
         .map(|name| folder.join(name))
         .find(|path| std::fs::symlink_metadata(path).is_err())
-        .unwrap_or_else(|| folder.join(joined(base, ".npy")))
+        .unwrap_or_else(|| folder.join(joined(base, &format!(".{ending}"))))
 }
 
 /// The file name without its ending, where that is one of an array file; `data.2024` keeps all.

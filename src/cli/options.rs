@@ -6,7 +6,7 @@ use super::bounds::Chunks;
 use super::names;
 use crate::engine::{Progress, Resources, Target};
 use crate::error::{Result, refuse};
-use crate::store::{Format, Place, Replace};
+use crate::store::{Format, NpzCodec, Packing, Place, Replace};
 
 /// Threads and memory as asked for, and whom to tell how far it is.
 pub(super) fn resources<'a>(run: &RunArgs, progress: Option<&'a (dyn Fn(Progress) + Sync)>) -> Resources<'a> {
@@ -59,8 +59,25 @@ pub(super) fn check(output: &OutputArgs, sidecar: bool, place: Option<&Place>) -
         Some(Format::Hdf5) if sidecar => {
             refuse!(Usage, "{place}: --sidecar is for .npy, an HDF5 file has the recipe in attributes; leave it out")
         }
+        Some(Format::Npz) if sidecar => {
+            refuse!(Usage, "{place}: --sidecar is for .npy, an archive has the recipe with each array; leave it out")
+        }
         _ => Ok(()),
     }
+}
+
+/// How members of `.npz` output are compressed, if that is what `place` is.
+pub(super) fn npz(output: &OutputArgs, place: Option<&Place>) -> Result<Packing> {
+    let codec = match output.codec.unwrap_or(CodecArg::None) {
+        _ if place.is_none_or(|p| Format::of_name(&p.path) != Some(Format::Npz)) => return Ok(Packing::default()),
+        CodecArg::None => NpzCodec::None,
+        CodecArg::Deflate => NpzCodec::Deflate,
+        CodecArg::Zstd => NpzCodec::Zstd,
+        CodecArg::Lz4 => {
+            return refuse!(Usage, "--codec lz4 is for HDF5, no .npz has it; take deflate, or zstd for Python 3.14");
+        }
+    };
+    codec.with(output.level)
 }
 
 /// How HDF5 output is stored.

@@ -88,6 +88,9 @@ pub(super) fn auto(args: &CompactArgs, voice: &Voice) -> Result<()> {
     if names::is_stdin(&input) {
         return refuse!(Usage, "--auto reads its input twice; write standard input to a file first");
     }
+    if args.many.are_given() {
+        return refuse!(Usage, "--auto chooses the steps of one array; name it: {input}:NAME");
+    }
     if !args.steps.are_none() {
         return refuse!(Usage, "--auto chooses the steps; leave --auto or the steps out");
     }
@@ -164,6 +167,7 @@ fn run_choice(
         replace: options::replace(&args.output),
         sidecar: args.sidecar && choice.format() == Format::Npy,
         sync: args.output.sync,
+        npz: Default::default(),
         #[cfg(feature = "hdf5")]
         hdf5: hdf5(choice),
         #[cfg(feature = "hdf5")]

@@ -30,7 +30,8 @@ pub(super) fn readings(place: &Place, format: Format, shown: &Spec, pipeline: &P
         Format::Npz => {
             let name = place.member.as_deref().unwrap_or("NAME");
             let name = python(name.strip_suffix(".npy").unwrap_or(name));
-            vec![reading("numpy", format!("np.load({path})[{name}]"), shown.to_string())]
+            let needs = if layout.contains("zstd") { ", with Python 3.14 or newer" } else { "" };
+            vec![reading("numpy", format!("np.load({path})[{name}]"), format!("{shown}{needs}"))]
         }
         Format::Hdf5 => hdf5(place, &path, shown, pipeline, layout),
     }

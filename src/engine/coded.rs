@@ -4,7 +4,9 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::compact::{Compaction, Target, format_of};
+use super::compact::{Compaction, Target};
+use super::hdf5::within;
+use super::inside::Inside;
 use super::ordered::in_order;
 use super::tallied::{Report, nothing_lost, refuse_broken_bounds, refuse_if_refused, side, summarise};
 use super::{Flow, Nowhere, Phase, Progress, fit, run};
@@ -211,20 +213,29 @@ impl Compaction<'_> {
         let writer = match target {
             Target::DryRun => None,
             Target::Place(place) => {
-                if format_of(target)? != Format::Hdf5 {
+                if self.format(target)? != Format::Hdf5 {
                     let h5 = place.path.with_extension("h5");
                     return refuse!(
                         Usage,
-                        "{place}: coded chunks have lengths of their own, which .npy cannot hold; use -o {}",
+                        "{place}: coded chunks have lengths of their own, which .npy and .npz cannot hold; use -o {}",
                         h5.display()
                     );
                 }
                 let (path, name) = (&place.path, place.member.as_deref());
                 let replace = self.options.replace;
-                Some(match &cut {
-                    Some(Cut::Tiles(tiles)) => Writer::create_tiled(path, name, spec, tiles, replace)?,
-                    Some(Cut::Boxes(boxes)) => Writer::create_coded(path, name, spec, Some(boxes), replace)?,
-                    None => Writer::create_coded(path, name, spec, None, replace)?,
+                let inside = match self.inside {
+                    Some(Inside::Hdf5(container, name)) => Some((container, within(name, spec.dtype()))),
+                    _ => None,
+                };
+                Some(match (&cut, inside) {
+                    (Some(Cut::Tiles(tiles)), Some((file, name))) => Writer::create_tiled_in(file, &name, spec, tiles)?,
+                    (Some(Cut::Boxes(boxes)), Some((file, name))) => {
+                        Writer::create_coded_in(file, &name, spec, Some(boxes))?
+                    }
+                    (None, Some((file, name))) => Writer::create_coded_in(file, &name, spec, None)?,
+                    (Some(Cut::Tiles(tiles)), None) => Writer::create_tiled(path, name, spec, tiles, replace)?,
+                    (Some(Cut::Boxes(boxes)), None) => Writer::create_coded(path, name, spec, Some(boxes), replace)?,
+                    (None, None) => Writer::create_coded(path, name, spec, None, replace)?,
                 })
             }
         };

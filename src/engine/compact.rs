@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::budgeted::Budgeted;
 #[cfg(feature = "hdf5")]
 use super::budgeted::hold_bound;
+use super::inside::{self, Inside};
 use super::tallied::{nothing_lost, refuse_broken_bounds, refuse_if_refused, side, summarise};
 use super::transposed::Transposed;
 use super::{Flow, Nowhere, Phase, Report, Resources, WriteTo, fit, run, spooled};
@@ -14,7 +15,7 @@ use crate::metric::{Class, Criterion, Limits, LossRecord, Value};
 use crate::pipeline::{Pipeline, Source, Tally};
 use crate::recipe::{Axes, FORMAT, Original, Record};
 use crate::report::{Side, StepReport};
-use crate::store::{Format, NpyWriter, Opened, Place, Replace, open, same_file};
+use crate::store::{Format, NpyWriter, Opened, Packing, Place, Replace, open, same_file};
 use crate::transform::{Ask, Fill, Step};
 
 /// Where a run writes to.
@@ -39,6 +40,8 @@ pub struct CompactOptions<'a> {
     pub sidecar: bool,
     /// Have the output on disk before it gets its name, even where it replaces nothing.
     pub sync: bool,
+    /// How members of `.npz` output are compressed.
+    pub npz: Packing,
     /// The codec of HDF5 output, and its level.
     #[cfg(feature = "hdf5")]
     pub hdf5: crate::store::hdf5::Options,
@@ -56,8 +59,27 @@ pub struct CompactOptions<'a> {
 /// The output appears whole or not at all. Data that the steps cannot carry are an error of kind
 /// [`ErrorKind::Refused`] that counts them and names the first one, the worst one and the remedy.
 pub fn compact(input: &Place, target: &Target, options: &CompactOptions<'_>) -> Result<Report> {
+    if let Target::Place(place) = target
+        && Format::of_name(&place.path) == Some(Format::Npz)
+    {
+        return super::many::one(input, place, options);
+    }
+    let mut options = options.clone();
+    if let Target::Place(place) = target {
+        options.replace = never_the_input(input, place, options.replace)?;
+    }
+    opened(open(input)?, target, None, &options)
+}
+
+/// Compacts what was opened; `inside` takes it, where the output holds several arrays.
+pub(super) fn opened(
+    mut opened: Opened,
+    target: &Target,
+    inside: Option<Inside<'_>>,
+    options: &CompactOptions<'_>,
+) -> Result<Report> {
     let start = Instant::now();
-    let mut opened = open(input)?;
+    let input = opened.place().clone();
     let packed_already = opened.record()?;
     if let Some(record) = &packed_already {
         if !options.asks.is_empty() {
@@ -88,11 +110,7 @@ pub fn compact(input: &Place, target: &Target, options: &CompactOptions<'_>) -> 
             opened.expect(sum);
         }
     }
-    let mut options = options.clone();
-    if let Target::Place(place) = target {
-        options.replace = never_the_input(input, place, options.replace)?;
-    }
-    let run = Compaction { opened: &opened, options: &options };
+    let run = Compaction { opened: &opened, options, inside };
     let report = match packed_already {
         Some(record) => run.convert(record, target, start),
         None => run.compact(target, start),
@@ -115,6 +133,7 @@ pub(super) fn never_the_input(input: &Place, output: &Place, asked: Replace) -> 
 pub(super) struct Compaction<'a> {
     pub(super) opened: &'a Opened,
     pub(super) options: &'a CompactOptions<'a>,
+    pub(super) inside: Option<Inside<'a>>,
 }
 
 impl Compaction<'_> {
@@ -128,7 +147,7 @@ impl Compaction<'_> {
         for ask in &mut asks {
             ask.offer_fill(fill);
         }
-        let to_npy = format_of(target)? == Format::Npy;
+        let to_npy = self.format(target)? != Format::Hdf5;
         // Steps on single elements do not care about the order of the axes, and `.npy` can say that it is reversed.
         let reversed = opened.is_fortran() && to_npy && !self.is_coded() && asks.iter().all(Ask::is_elementwise);
         let resources = &self.options.resources;
@@ -175,6 +194,11 @@ impl Compaction<'_> {
         self.pass(source, &pipeline, record, target, start)
     }
 
+    /// The kind of file that the array goes to.
+    pub(super) fn format(&self, target: &Target) -> Result<Format> {
+        self.inside.map_or_else(|| format_of(target), |inside| Ok(inside.format()))
+    }
+
     /// Whether the output is in the `filtered` layout.
     fn is_coded(&self) -> bool {
         #[cfg(feature = "hdf5")]
@@ -190,12 +214,11 @@ impl Compaction<'_> {
         if record.coding.is_some() {
             record = Record { ndcompact: FORMAT, coding: None, steps: Vec::new(), ..record };
         }
-        if record.axes == Axes::F && format_of(target)? != Format::Npy {
-            return refuse!(
-                Usage,
-                "{} holds its array in Fortran order, which HDF5 has not; restore it and compact it to HDF5",
-                self.opened.place()
-            );
+        if record.axes == Axes::F && self.format(target)? == Format::Hdf5 {
+            // HDF5 has no Fortran order. Only steps on single elements leave one, and those are the same in any order.
+            let turned = Transposed::new(self.opened, self.options.resources.share())?;
+            let pipeline = Pipeline::bind(turned.spec(), &[])?;
+            return self.pass(&turned, &pipeline, Record { axes: Axes::C, crc32: None, ..record }, target, start);
         }
         let pipeline = Pipeline::bind(self.opened.spec(), &[])?;
         self.pass(self.opened, &pipeline, record, target, start)
@@ -216,8 +239,12 @@ impl Compaction<'_> {
         let reversed = record.axes == Axes::F;
         let budgeted = self.budgeted(source, reversed, &record)?;
         let mut criteria = Vec::new();
-        let (steps, output) = match target {
-            Target::DryRun => {
+        let member = match self.inside {
+            Some(Inside::Npz(npz, name)) => Some((npz, name)),
+            _ => None,
+        };
+        let (steps, output) = match (target, member) {
+            (Target::DryRun, _) => {
                 let steps = self.settle(pipeline, &run(&flow, &Nowhere, None, resources)?, &mut record)?;
                 if let Some(budgeted) = &budgeted {
                     let unwritten = pipeline.packing_unmeasured(source);
@@ -225,7 +252,24 @@ impl Compaction<'_> {
                 }
                 (steps, None)
             }
-            Target::Place(place) if format_of(target)? == Format::Npy => {
+            (Target::Place(place), Some((npz, name))) => {
+                // An array that stays as it is needs no record: it is the original.
+                let kept = pipeline.stages().is_empty() && record.loss.is_none();
+                let (draft, output) = (if kept { None } else { Some(draft(&record)?) }, pipeline.output());
+                let order = if kept { record.original.byte_order } else { ByteOrder::Little };
+                let held = budgeted.is_some();
+                let (writer, stage) = inside::start(npz, name, output, reversed, order, draft.as_deref(), held)?;
+                let steps = self.settle(pipeline, &run(&flow, &WriteTo(&writer), None, resources)?, &mut record)?;
+                record.crc32 = Some(writer.crc32());
+                let json = if kept { None } else { Some(record.to_json()?) };
+                let bytes = inside::finish(npz, name, writer, stage, json.as_deref(), resources, |place| {
+                    criteria = self.hold(budgeted.as_ref(), pipeline, place, record.crc32)?;
+                    Ok(())
+                })?;
+                let shown = if reversed { crate::store::reversed(output)? } else { output.clone() };
+                (steps, Some(side(place, Format::Npz, &shown, bytes)))
+            }
+            (Target::Place(place), None) if self.format(target)? == Format::Npy => {
                 let draft = draft(&record)?;
                 let options = self.options;
                 let writer = NpyWriter::create(
@@ -247,7 +291,7 @@ impl Compaction<'_> {
                     if reversed { crate::store::reversed(pipeline.output())? } else { pipeline.output().clone() };
                 (steps, Some(side(place, Format::Npy, &shown, bytes)))
             }
-            Target::Place(place) => {
+            (Target::Place(place), None) => {
                 let check = |place: &Place| {
                     criteria = self.hold(budgeted.as_ref(), pipeline, place, None)?;
                     Ok(())
@@ -336,14 +380,11 @@ pub(super) fn format_of(target: &Target) -> Result<Format> {
         Some(Format::Hdf5) if !cfg!(feature = "hdf5") => {
             refuse!(Unsupported, "{place} is to be HDF5 and this build has none; build with the feature `hdf5`")
         }
-        Some(Format::Npz) => {
-            refuse!(Unsupported, "{place}: .npz files are read, not written; give a name that ends in .npy or .h5")
-        }
         Some(Format::Npy) if place.member.is_some() => {
             refuse!(Usage, "{place}: a .npy file holds one array; give a name without \":\"")
         }
         Some(format) => Ok(format),
-        None => refuse!(Usage, "{place}: the kind of file is not clear; give a name that ends in .npy or .h5"),
+        None => refuse!(Usage, "{place}: the kind of file is not clear; give a name that ends in .npy, .npz or .h5"),
     }
 }
 

@@ -1,12 +1,15 @@
 //! HDF5 as the end of a run: which attributes a dataset gets so that others understand it.
 
 use super::compact::Compaction;
+use super::inside::Inside;
+use super::many::APART;
 use super::restore::{Reader, RestoreOptions};
 use super::tallied::side;
 use super::{Flow, WriteTo, run};
+use crate::array::DType;
 use crate::error::Result;
 use crate::pipeline::{Pipeline, Sink};
-use crate::recipe::{CfPacking, Record};
+use crate::recipe::{CfPacking, Original, Record};
 use crate::report::{Side, StepReport};
 use crate::store::hdf5::{AttributeValue, MAX_UNIT_BYTES, Options, Writer};
 use crate::store::{Format, Place};
@@ -25,8 +28,12 @@ impl Compaction<'_> {
         // A unit too large for a chunk may still be cut, only not anywhere.
         let large = flow.unit.saturating_mul(output.dtype().size() as u64) > MAX_UNIT_BYTES;
         let unit = if large { flow.cut.map_or(1, |c| c.step) } else { flow.unit };
-        let writer =
-            Writer::create(&place.path, place.member.as_deref(), output, &options.hdf5, options.replace, unit)?;
+        let writer = match self.inside {
+            Some(Inside::Hdf5(container, name)) => {
+                Writer::create_in(container, &within(name, output.dtype()), output, &options.hdf5, unit)?
+            }
+            _ => Writer::create(&place.path, place.member.as_deref(), output, &options.hdf5, options.replace, unit)?,
+        };
         let tally = run(flow, &WriteTo(&writer), writer.grain(), &options.resources)?;
         let steps = self.settle(pipeline, &tally, record)?;
         let place = Place { path: place.path.clone(), member: Some(writer.name().to_owned()) };
@@ -39,25 +46,37 @@ impl Reader {
     pub(super) fn to_hdf5(
         &self,
         place: &Place,
+        inside: Option<Inside<'_>>,
         flow: &Flow<'_>,
-        record: &Record,
+        original: &Original,
         options: &RestoreOptions<'_>,
     ) -> Result<Side> {
         let spec = flow.source.spec();
-        let layout = Options { byte_order: record.original.byte_order, ..options.hdf5 };
-        let writer = Writer::create(&place.path, place.member.as_deref(), spec, &layout, options.replace, 1)?;
+        let layout = Options { byte_order: original.byte_order, ..options.hdf5 };
+        let writer = match inside {
+            Some(Inside::Hdf5(container, name)) => {
+                Writer::create_in(container, &within(name, spec.dtype()), spec, &layout, 1)?
+            }
+            _ => Writer::create(&place.path, place.member.as_deref(), spec, &layout, options.replace, 1)?,
+        };
         run(flow, &WriteTo(&writer), writer.grain(), &options.resources)?;
         self.opened().verify()?;
         let place = Place { path: place.path.clone(), member: Some(writer.name().to_owned()) };
-        let bytes = writer.finish(None, &own_attributes(record), options.sync)?;
+        let bytes = writer.finish(None, &own_attributes(original), options.sync)?;
         Ok(side(&place, Format::Hdf5, spec, bytes))
     }
 }
 
+/// The name of a dataset of `dtype` among others, for an array called `name`.
+pub(super) fn within(name: &str, dtype: DType) -> String {
+    let name = name.trim_start_matches('/');
+    if dtype == DType::F16 && !name.contains('/') { format!("/{APART}/{name}") } else { format!("/{name}") }
+}
+
 /// What the original's own file said of its numbers.
-fn own_attributes(record: &Record) -> Vec<(String, AttributeValue)> {
-    let fill = record.original.fill.map(|f| ("_FillValue".to_owned(), AttributeValue::Own(f)));
-    fill.into_iter().chain(record.original.cf.into_iter().flat_map(packing)).collect()
+fn own_attributes(original: &Original) -> Vec<(String, AttributeValue)> {
+    let fill = original.fill.map(|f| ("_FillValue".to_owned(), AttributeValue::Own(f)));
+    fill.into_iter().chain(original.cf.into_iter().flat_map(packing)).collect()
 }
 
 fn packing(cf: CfPacking) -> [(String, AttributeValue); 2] {
@@ -90,7 +109,7 @@ fn attributes(record: &Record) -> Vec<(String, AttributeValue)> {
                 all.push((name.to_owned(), AttributeValue::Own(Fill::Uint(code))));
             }
         }
-        Some(Step::BitRound(_)) | None => all.extend(own_attributes(record)),
+        Some(Step::BitRound(_)) | None => all.extend(own_attributes(&record.original)),
         _ => {}
     }
     all
@@ -99,5 +118,5 @@ fn attributes(record: &Record) -> Vec<(String, AttributeValue)> {
 /// Attributes beside the record of a coded dataset, which shows the original's own numbers: few, since they count in small files.
 pub(super) fn coded_attributes(record: &Record) -> Vec<(String, AttributeValue)> {
     let error = record.loss.iter().map(|l| ("ndcompact_max_abs_error".to_owned(), AttributeValue::F64(l.max_abs)));
-    error.chain(own_attributes(record)).collect()
+    error.chain(own_attributes(&record.original)).collect()
 }

@@ -9,6 +9,8 @@ mod cut;
 mod fit;
 #[cfg(feature = "hdf5")]
 mod hdf5;
+mod inside;
+mod many;
 mod memory;
 mod ordered;
 mod passes;
@@ -29,6 +31,10 @@ pub use assess::{AssessOptions, CompareOptions, assess, compare, describe};
 #[cfg(feature = "hdf5")]
 pub use coded::CodedOptions;
 pub use compact::{CompactOptions, Target, compact};
+pub use inside::add_to_npz;
+pub use many::{
+    CompactGroup, Many, ManyOptions, Member, Pattern, RestoredMember, Skipped, compact_many, is_many, restore_many,
+};
 pub use memory::Compacted;
 pub use restore::{Reader, RestoreOptions, Restored, restore};
 pub use tallied::Report;

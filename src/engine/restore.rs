@@ -5,6 +5,7 @@ use std::time::Instant;
 use ndarray::ArrayD;
 
 use super::compact::{format_of, never_the_input};
+use super::inside::{self, Inside};
 use super::memory::Gather;
 use super::tallied::side;
 use super::transposed::Transposed;
@@ -12,9 +13,9 @@ use super::{Flow, Nowhere, Phase, Resources, Target, WriteTo, prefer, run, spool
 use crate::array::{Buf, Element, Slice, Spec, to_ndarray};
 use crate::error::{Result, refuse};
 use crate::pipeline::{Pipeline, Sliced, Source};
-use crate::recipe::{Axes, Record};
+use crate::recipe::{Axes, Original, Record};
 use crate::report::Side;
-use crate::store::{Format, NpyWriter, Opened, Place, Replace, open, reversed};
+use crate::store::{Format, NpyWriter, Opened, Packing, Place, Replace, open, reversed};
 
 /// How an array is restored.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,8 @@ pub struct RestoreOptions<'a> {
     pub replace: Replace,
     /// Have the output on disk before it gets its name, even where it replaces nothing.
     pub sync: bool,
+    /// How members of `.npz` output are compressed.
+    pub npz: Packing,
     /// The codec of HDF5 output, and its level.
     #[cfg(feature = "hdf5")]
     pub hdf5: crate::store::hdf5::Options,
@@ -70,7 +73,11 @@ impl Reader {
 
     /// Opens the array at `place`.
     pub fn at(place: &Place) -> Result<Self> {
-        let opened = open(place)?;
+        Self::of(open(place)?)
+    }
+
+    /// As [`Reader::at`] for what is open already.
+    pub(super) fn of(opened: Opened) -> Result<Self> {
         let record = opened.record()?;
         let (pipeline, shown, axes) = match &record {
             Some(record) => (record.shown_through()?, record.shown()?, record.axes),
@@ -213,8 +220,12 @@ impl Reader {
 /// Restores the original array (or a slice of it) from the compacted file at `input` into `target`, with its dtype, byte
 /// order and axis order.
 pub fn restore(input: &Place, target: &Target, options: &RestoreOptions<'_>) -> Result<Restored> {
-    let start = Instant::now();
-    let mut reader = Reader::at(input)?;
+    if let Target::Place(place) = target
+        && Format::of_name(&place.path) == Some(Format::Npz)
+    {
+        return super::many::restore_one(input, place, options);
+    }
+    let reader = Reader::at(input)?;
     let Some(record) = reader.record.clone() else {
         return refuse!(
             Usage,
@@ -222,42 +233,66 @@ pub fn restore(input: &Place, target: &Target, options: &RestoreOptions<'_>) -> 
             reader.shown
         );
     };
-    if let (Some(sum), None) = (record.crc32, &options.slice) {
-        reader.opened.expect(sum);
-    }
     let mut options = options.clone();
     if let Target::Place(place) = target {
         options.replace = never_the_input(input, place, options.replace)?;
     }
-    let options = &options;
-    let to_npy = format_of(target)? == Format::Npy;
+    opened(reader, &record.original, target, None, &options)
+}
+
+/// Restores what was opened, to be stored as `original` says; `inside` takes it, where the output holds several arrays.
+pub(super) fn opened(
+    mut reader: Reader,
+    original: &Original,
+    target: &Target,
+    inside: Option<Inside<'_>>,
+    options: &RestoreOptions<'_>,
+) -> Result<Restored> {
+    let start = Instant::now();
+    let input = reader.opened.place().clone();
+    if let (Some(sum), None) = (reader.record.as_ref().and_then(|r| r.crc32), &options.slice) {
+        reader.opened.expect(sum);
+    }
+    let format = inside.map_or_else(|| format_of(target), |i| Ok(i.format()))?;
+    let to_npy = format != Format::Hdf5;
+    let order = original.byte_order;
     // A slice is a new array and comes in C order; the whole comes in the order it had.
-    let axes = if to_npy && options.slice.is_none() { record.original.axes } else { Axes::C };
+    let axes = if to_npy && options.slice.is_none() { original.axes } else { Axes::C };
     let (shape, output) = reader.with_view(axes, options.slice.as_ref(), &options.resources, |view, unit| {
         let flow = reader.flow(view, unit);
         let resources = &options.resources;
-        let output = match target {
-            Target::DryRun => {
+        let fortran = axes == Axes::F && view.spec().shape().len() > 1;
+        let shown = if fortran { reversed(view.spec())? } else { view.spec().clone() };
+        let member = match inside {
+            Some(Inside::Npz(npz, name)) => Some((npz, name)),
+            _ => None,
+        };
+        let output = match (target, member) {
+            (Target::DryRun, _) => {
                 run(&flow, &Nowhere, None, resources)?;
                 reader.opened.verify()?;
                 None
             }
-            Target::Place(place) if to_npy => {
-                let fortran = axes == Axes::F && view.spec().shape().len() > 1;
-                let order = record.original.byte_order;
+            (Target::Place(place), Some((npz, name))) => {
+                let (writer, stage) = inside::start(npz, name, view.spec(), fortran, order, None, false)?;
+                run(&flow, &WriteTo(&writer), None, resources)?;
+                reader.opened.verify()?;
+                let bytes = inside::finish(npz, name, writer, stage, None, resources, |_| Ok(()))?;
+                Some(side(place, Format::Npz, &shown, bytes))
+            }
+            (Target::Place(place), None) if to_npy => {
                 let writer = NpyWriter::create(&place.path, view.spec(), fortran, order, None, false, options.replace)?;
                 run(&flow, &WriteTo(&writer), None, resources)?;
                 reader.opened.verify()?;
                 let bytes = writer.finish(None, options.sync)?;
-                let shown = if fortran { reversed(view.spec())? } else { view.spec().clone() };
                 Some(side(place, Format::Npy, &shown, bytes))
             }
-            Target::Place(place) => Some(reader.to_hdf5(place, &flow, &record, options)?),
+            (Target::Place(place), None) => Some(reader.to_hdf5(place, inside, &flow, original, options)?),
         };
         Ok((view.spec().shape().to_vec(), output))
     })?;
     Ok(Restored {
-        input: side(input, reader.opened.format(), reader.opened.shown(), reader.opened.stored_bytes()),
+        input: side(&input, reader.opened.format(), reader.opened.shown(), reader.opened.stored_bytes()),
         shape: output.as_ref().map_or(shape, |o: &Side| o.shape.clone()),
         output,
         seconds: start.elapsed().as_secs_f64(),
@@ -266,7 +301,14 @@ pub fn restore(input: &Place, target: &Target, options: &RestoreOptions<'_>) -> 
 
 #[cfg(not(feature = "hdf5"))]
 impl Reader {
-    fn to_hdf5(&self, place: &Place, _: &Flow<'_>, _: &Record, _: &RestoreOptions<'_>) -> Result<Side> {
+    fn to_hdf5(
+        &self,
+        place: &Place,
+        _: Option<Inside<'_>>,
+        _: &Flow<'_>,
+        _: &Original,
+        _: &RestoreOptions<'_>,
+    ) -> Result<Side> {
         refuse!(Unsupported, "{place}: this build has no HDF5")
     }
 }

@@ -13,10 +13,11 @@ mod spool;
 pub use append::append;
 pub use checksum::sha256;
 pub use npy::{NpyFile, NpyWriter, sidecar_path};
-pub use npz::members;
+pub use npz::{Archive, Mapped, Npz, NpzCodec, NpzWriter, Packing, Scattered, Unpacking, members};
 pub use open::{Format, Opened, Place, arrays, open};
 pub use output::{Pending, Replace};
 
 pub(crate) use npy::reversed;
-pub(crate) use open::same_file;
+pub(crate) use npz::{Packer, Slot, blocks, read_block};
+pub(crate) use open::{is_zip, open_in, same_file};
 pub(crate) use spool::Spool;

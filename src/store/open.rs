@@ -5,7 +5,8 @@ use std::io::{BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::{NpyFile, npz};
+use super::NpyFile;
+use super::npz::{self, Archive};
 use crate::array::{Buf, ByteOrder, Span, Spec};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::{Grain, Source, Work};
@@ -93,18 +94,35 @@ pub struct Opened {
     store: Store,
     place: Place,
     format: Format,
+    /// Where it is a member of an archive: how it stands there.
+    member: Option<npz::Stands>,
 }
 
 /// The first bytes of HDF5 files; with a user block they stand at 512, 1024, …
 const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 
-/// Opens the array at `place`. `-` is standard input, which must be a `.npy` file.
+/// Opens array `name` of an archive that is open already; without a name, the only one.
+pub(crate) fn open_in(archive: &Archive, name: Option<&str>) -> Result<Opened> {
+    let (npy, stands) = npz::open(archive, name)?;
+    let place = Place { path: archive.path().to_owned(), member: name.map(str::to_owned) };
+    Ok(Opened { store: Store::Npy(Box::new(npy)), place, format: Format::Npz, member: Some(stands) })
+}
+
+/// Opens the array at `place`. `-` is standard input, which must be a `.npy` file, or a `.npz` of which only one array is wanted.
 pub fn open(place: &Place) -> Result<Opened> {
     if place.path == Path::new("-") {
+        let shown = Path::new("standard input");
+        let failed = |e| Error::io("reading standard input", e);
         let file = standard_input()?;
-        let len = file.metadata().map_err(|e| Error::io("reading standard input", e))?.len();
-        let store = Store::Npy(Box::new(NpyFile::from_file(file, Path::new("standard input"), 0, len)?));
-        return Ok(Opened { store, place: place.clone(), format: Format::Npy });
+        let len = file.metadata().map_err(failed)?.len();
+        let mut head = [0; 2];
+        file.read_at(&mut head, 0).map_err(failed)?;
+        if head == *b"PK" {
+            let opened = open_in(&Archive::from_file(file, shown)?, place.member.as_deref())?;
+            return Ok(Opened { place: place.clone(), ..opened });
+        }
+        let store = Store::Npy(Box::new(NpyFile::from_file(file, shown, 0, len)?));
+        return Ok(Opened { store, place: place.clone(), format: Format::Npy, member: None });
     }
     let path = &place.path;
     let failed = |e| Error::io(format!("opening {}", path.display()), e);
@@ -124,7 +142,8 @@ pub fn open(place: &Place) -> Result<Opened> {
         }
         (Store::Npy(Box::new(NpyFile::open(path)?)), Format::Npy)
     } else if head.starts_with(b"PK") {
-        (Store::Npy(Box::new(npz::open(path, place.member.as_deref())?)), Format::Npz)
+        let opened = open_in(&Archive::from_file(file, path)?, place.member.as_deref())?;
+        return Ok(Opened { place: place.clone(), ..opened });
     } else if head == *HDF5_MAGIC || Format::of_name(path) == Some(Format::Hdf5) {
         hdf5(path, place.member.as_deref())?
     } else if head.starts_with(b"CDF") {
@@ -141,7 +160,7 @@ pub fn open(place: &Place) -> Result<Opened> {
             String::from_utf8_lossy(&head[..have])
         );
     };
-    Ok(Opened { store, place: place.clone(), format })
+    Ok(Opened { store, place: place.clone(), format, member: None })
 }
 
 #[cfg(feature = "hdf5")]
@@ -176,6 +195,18 @@ pub fn arrays(path: &Path) -> Result<Vec<String>> {
         return Ok(all.into_iter().filter(|(_, spec)| spec.is_ok()).map(|(name, _)| name).collect());
     }
     Ok(Vec::new())
+}
+
+/// Whether the file at `path` begins as a zip archive does.
+pub(crate) fn is_zip(path: &Path) -> Result<bool> {
+    let failed = |e| Error::io(format!("opening {}", path.display()), e);
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return refuse!(Usage, "{} is a folder; give an array file", path.display());
+    }
+    let mut head = [0; 2];
+    file.read_at(&mut head, 0).map_err(failed)?;
+    Ok(head == *b"PK")
 }
 
 /// Whether two places lie in the same file, links and redirected standard input seen through.
@@ -275,7 +306,7 @@ impl Opened {
     /// Bytes that the array takes up on disk: the file's for `.npy`, the stored chunks' for HDF5, the member's for `.npz`.
     pub fn stored_bytes(&self) -> u64 {
         match &self.store {
-            Store::Npy(npy) => npy.file_bytes(),
+            Store::Npy(npy) => self.member.map_or(npy.file_bytes(), |m| m.packed),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.stored_bytes(),
         }
@@ -302,6 +333,9 @@ impl Opened {
 
     /// How it is laid out in the file, in a few words.
     pub fn layout(&self) -> String {
+        if let Some(method) = self.member.and_then(|m| m.method) {
+            return format!("{method} in the archive");
+        }
         match &self.store {
             Store::Npy(npy) => format!("contiguous from byte {}", npy.data_at()),
             #[cfg(feature = "hdf5")]

@@ -14,6 +14,7 @@ mod spread;
 use std::time::Instant;
 
 use self::compare::{Ends, compare_ends};
+use super::many::APART;
 use super::tallied::side;
 use super::{Reader, Resources};
 use crate::coding::Bound;
@@ -132,7 +133,13 @@ fn pairs(original: &Place, compacted: &Place, budget: Option<&Budget>) -> Result
     };
     let mut pairs = Vec::with_capacity(wanted.len());
     for name in wanted {
-        let Some(other) = right.iter().find(|r| bare(r) == bare(name)) else {
+        // float16 datasets cannot stand in the root group, and are called by their name within another.
+        let (name_bare, apart) = (bare(name), |long: &str, short: &str| {
+            long.strip_prefix(APART).and_then(|rest| rest.strip_prefix('/')) == Some(short)
+        });
+        let same = right.iter().find(|r| bare(r) == name_bare);
+        let near = || right.iter().find(|r| apart(&bare(r), &name_bare) || apart(&name_bare, &bare(r)));
+        let Some(other) = same.or_else(near) else {
             return refuse!(
                 Usage,
                 "{original} holds array {name:?}, and {compacted} has none of that name: it holds {}",

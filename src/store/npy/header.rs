@@ -10,6 +10,8 @@ use crate::error::{Error, ErrorKind, Result, refuse};
 pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
 /// Magic, two version bytes, a two-byte length: what stands before the dict of a version 1.0 header.
 const PREFIX: usize = 10;
+/// As above with a length of four bytes, in versions 2 and 3.
+const LONG_PREFIX: usize = 12;
 /// NumPy starts the data at a multiple of this.
 const ALIGN: usize = 64;
 /// The longest header NumPy reads without being asked to trust it (`max_header_size`).
@@ -19,13 +21,13 @@ const MAX_HEADER: usize = 1 << 20;
 
 /// What a header says.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Header {
+pub(in crate::store) struct Header {
     /// Dtype and shape as NumPy shows them.
-    pub(super) spec: Spec,
-    pub(super) byte_order: ByteOrder,
-    pub(super) fortran: bool,
+    pub(in crate::store) spec: Spec,
+    pub(in crate::store) byte_order: ByteOrder,
+    pub(in crate::store) fortran: bool,
     /// Where the data start in the file.
-    pub(super) data_at: u64,
+    pub(in crate::store) data_at: u64,
     /// What stands behind the dict: padding, which may carry a record.
     pub(super) padding: Vec<u8>,
 }
@@ -35,26 +37,43 @@ fn corrupt(what: impl std::fmt::Display) -> Error {
 }
 
 impl Header {
+    /// A header has at most this many bytes.
+    pub(in crate::store) const MOST: u64 = (LONG_PREFIX + MAX_HEADER) as u64;
+
+    /// A file that begins with this many bytes begins with the length of its header.
+    pub(in crate::store) const FIRST: u64 = LONG_PREFIX as u64;
+
+    /// How many bytes the header has, in a file of `len` bytes that begins with `first`.
+    pub(in crate::store) fn bytes_in(first: &[u8], len: u64) -> Result<usize> {
+        frame(&first[..first.len().min(LONG_PREFIX)], len).map(|(start, size)| start + size)
+    }
+
     /// Reads the header that starts at `base` of `file`, of which `len` bytes follow.
     pub(super) fn read(file: &File, base: u64, len: u64) -> Result<Self> {
-        let mut prefix = [0u8; 12];
+        let mut prefix = [0u8; LONG_PREFIX];
         let have = prefix.len().min(len as usize);
         file.read_exact_at(&mut prefix[..have], base).map_err(|e| Error::io("reading the header", e))?;
-        if have < PREFIX || prefix[..6] != *MAGIC {
-            return Err(corrupt("it does not begin with \\x93NUMPY"));
-        }
-        let (start, size) = match prefix[6] {
-            1 => (PREFIX, usize::from(u16::from_le_bytes([prefix[8], prefix[9]]))),
-            2 | 3 if have == 12 => (12, u32::from_le_bytes([prefix[8], prefix[9], prefix[10], prefix[11]]) as usize),
-            v => return Err(corrupt(format!("format version {v}.{} is unknown (1, 2 and 3 are read)", prefix[7]))),
-        };
-        if size > MAX_HEADER || (start + size) as u64 > len {
-            return Err(corrupt(format!("its header claims {size} bytes; the file has {len}")));
-        }
+        let (start, size) = frame(&prefix[..have], len)?;
         let mut text = vec![0u8; size];
         file.read_exact_at(&mut text, base + start as u64).map_err(|e| Error::io("reading the header", e))?;
         let mut header = Self::parse(&text)?;
         header.data_at = base + (start + size) as u64;
+        Ok(header)
+    }
+
+    /// The header of a `.npy` file of `len` bytes that begins with `bytes`, held against that length. `bytes` need not reach beyond
+    /// the header.
+    pub(in crate::store) fn of_bytes(bytes: &[u8], len: u64) -> Result<Self> {
+        let (start, size) = frame(&bytes[..bytes.len().min(LONG_PREFIX)], len)?;
+        let Some(text) = bytes.get(start..start + size) else {
+            return Err(corrupt(format!("its header claims {size} bytes; the file has {len}")));
+        };
+        let mut header = Self::parse(text)?;
+        header.data_at = (start + size) as u64;
+        let (have, want) = (len - header.data_at, header.spec.bytes());
+        if have != want {
+            return Err(corrupt(format!("its header says {} ({want} bytes), and {have} bytes follow", header.spec)));
+        }
         Ok(header)
     }
 
@@ -83,6 +102,24 @@ impl Header {
         let (dtype, byte_order) = parse_descr(&descr)?;
         Ok(Self { spec: Spec::new(dtype, shape)?, byte_order, fortran, data_at: 0, padding: text[p.at..].to_vec() })
     }
+}
+
+/// Where the dict starts and how long it is, in a file of `len` bytes that begins with `prefix`.
+fn frame(prefix: &[u8], len: u64) -> Result<(usize, usize)> {
+    if prefix.len() < PREFIX || prefix[..6] != *MAGIC {
+        return Err(corrupt("it does not begin with \\x93NUMPY"));
+    }
+    let (start, size) = match prefix[6] {
+        1 => (PREFIX, usize::from(u16::from_le_bytes([prefix[8], prefix[9]]))),
+        2 | 3 if prefix.len() == LONG_PREFIX => {
+            (LONG_PREFIX, u32::from_le_bytes([prefix[8], prefix[9], prefix[10], prefix[11]]) as usize)
+        }
+        v => return Err(corrupt(format!("format version {v}.{} is unknown (1, 2 and 3 are read)", prefix[7]))),
+    };
+    if size > MAX_HEADER || (start + size) as u64 > len {
+        return Err(corrupt(format!("its header claims {size} bytes; the file has {len}")));
+    }
+    Ok((start, size))
 }
 
 /// The dtype and byte order of a NumPy type string such as `<f8`. Types that are not plain numbers are refused by name.

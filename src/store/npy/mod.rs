@@ -5,6 +5,7 @@ mod padding;
 mod read;
 mod write;
 
+pub(super) use header::Header;
 pub(crate) use read::reversed;
 pub use read::{NpyFile, sidecar_path};
 pub use write::NpyWriter;

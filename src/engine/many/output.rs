@@ -1,0 +1,89 @@
+//! The one file that all arrays go into.
+
+use std::cell::RefCell;
+#[cfg(feature = "hdf5")]
+use std::sync::Arc;
+
+use super::list::{Found, plain};
+use crate::engine::Target;
+use crate::engine::inside::Inside;
+use crate::error::{Result, refuse};
+#[cfg(feature = "hdf5")]
+use crate::store::hdf5::{Container, Overhead};
+use crate::store::{Format, NpzWriter, Packing, Place, Replace};
+
+/// A file in the making that takes arrays; it appears whole or not at all.
+pub(super) enum Output {
+    Npz(Box<RefCell<NpzWriter>>),
+    #[cfg(feature = "hdf5")]
+    /// And the group that all go into.
+    Hdf5(Arc<Container>, String),
+    DryRun,
+}
+
+impl Output {
+    /// Starts `target`. `least` asks for as little as HDF5 can need.
+    pub(super) fn start(target: &Target, npz: Packing, replace: Replace, least: bool) -> Result<Self> {
+        let Target::Place(place) = target else { return Ok(Output::DryRun) };
+        match Format::of_name(&place.path) {
+            Some(Format::Npz) => Ok(Output::Npz(Box::new(RefCell::new(NpzWriter::create(&place.path, npz, replace)?)))),
+            #[cfg(feature = "hdf5")]
+            Some(Format::Hdf5) => {
+                let overhead = if least { Overhead::Least } else { Overhead::Usual };
+                let container = match &place.member {
+                    // Into a group of a file: all else in it stays.
+                    Some(_) if place.path.exists() => Container::open(&place.path)?,
+                    _ => Container::create(&place.path, overhead, replace)?,
+                };
+                Ok(Output::Hdf5(Arc::new(container), place.member.clone().unwrap_or_default()))
+            }
+            #[cfg(not(feature = "hdf5"))]
+            Some(Format::Hdf5) => {
+                let _ = least;
+                refuse!(Unsupported, "{place} is to be HDF5 and this build has none; build with the feature `hdf5`")
+            }
+            _ => refuse!(
+                Usage,
+                "{place} cannot hold several arrays; give a name that ends in .npz or .h5, or name one of them"
+            ),
+        }
+    }
+
+    /// The name that an array gets in it.
+    pub(super) fn name(&self, found: &Found) -> String {
+        let name = plain(&found.name, &found.spec);
+        match self {
+            #[cfg(feature = "hdf5")]
+            Output::Hdf5(_, group) => format!("{}/{name}", group.trim_matches('/')).trim_start_matches('/').to_owned(),
+            _ => name,
+        }
+    }
+
+    /// Where array `name` goes to.
+    pub(super) fn member<'a>(&'a self, target: &Target, name: &'a str) -> (Target, Option<Inside<'a>>) {
+        let place = match target {
+            Target::Place(place) => Target::Place(Place { path: place.path.clone(), member: Some(name.to_owned()) }),
+            Target::DryRun => Target::DryRun,
+        };
+        let inside = match self {
+            Output::Npz(npz) => Some(Inside::Npz(npz, name)),
+            #[cfg(feature = "hdf5")]
+            Output::Hdf5(container, _) => Some(Inside::Hdf5(container, name)),
+            Output::DryRun => None,
+        };
+        (place, inside)
+    }
+
+    /// Gives the file its name. Its bytes; `None` for a dry run.
+    pub(super) fn finish(self, sync: bool) -> Result<Option<u64>> {
+        match self {
+            Output::Npz(npz) => npz.into_inner().finish(sync).map(Some),
+            #[cfg(feature = "hdf5")]
+            Output::Hdf5(container, _) => match Arc::into_inner(container) {
+                Some(container) => container.finish(sync).map(Some),
+                None => refuse!(Io, "the output is still in use; please report this as a bug"),
+            },
+            Output::DryRun => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! Reading members: stored ones where they stand, packed ones as streams, or through a temporary file that has no name.
+
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::directory::{DEFLATED, DEFLATED64, Directory, Entry, STORED, ZSTD};
+use super::name::{ENDING, with_ending};
+use crate::array::Spec;
+use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::store::npy::{Header, NpyFile};
+
+/// Packed bytes read, and unpacked bytes moved, at a time.
+const COPY_BYTES: usize = 1 << 18;
+/// Deflate never makes more than 1032 bytes of one, and ends take a few.
+const DEFLATE_MOST: u64 = 1032;
+const DEFLATE_ENDS: u64 = 1 << 10;
+
+/// An open `.npz` archive, whose members are read one by one. Opening it reads its directory alone.
+///
+/// ```no_run
+/// let archive = ndcompact::store::Archive::open("run.npz".as_ref())?;
+/// for name in archive.names() {
+///     println!("{name}");
+/// }
+/// # Ok::<(), ndcompact::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Archive {
+    path: PathBuf,
+    file: File,
+    directory: Directory,
+}
+
+/// Where and how a member stands in its archive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::store) struct Stands {
+    /// Bytes in the archive.
+    pub(in crate::store) packed: u64,
+    /// How it is packed, in a word; `None` where it is not.
+    pub(in crate::store) method: Option<&'static str>,
+}
+
+/// The names of the arrays in the archive at `path`, as NumPy gives them (without `.npy`).
+pub fn members(path: &Path) -> Result<Vec<String>> {
+    Ok(Archive::open(path)?.names().map(str::to_owned).collect())
+}
+
+/// Opens array `name` of the archive at `path`; without a name, the only one.
+pub(in crate::store) fn open(archive: &Archive, name: Option<&str>) -> Result<(NpyFile, Stands)> {
+    match name {
+        Some(name) => archive.npy(name),
+        None => {
+            let mut names = archive.names();
+            match (names.next(), names.count()) {
+                (Some(only), 0) => archive.npy(only),
+                (first, more) => {
+                    let path = archive.path.display();
+                    refuse!(
+                        Usage,
+                        "{path} holds {} arrays ({}); name one: {path}:NAME",
+                        more + usize::from(first.is_some()),
+                        archive.listed()
+                    )
+                }
+            }
+        }
+    }
+}
+
+impl Archive {
+    /// Opens the archive at `path`.
+    ///
+    /// # Errors
+    /// `Corrupt` where it is damaged: cut short, members that overlap or lie outside of it; `Unsupported` where it is in several
+    /// parts; `Io`.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|e| Error::io(format!("opening {}", path.display()), e))?;
+        Self::from_file(file, path)
+    }
+
+    /// The archive that `file` is; `path` names it in messages.
+    pub(in crate::store) fn from_file(file: File, path: &Path) -> Result<Self> {
+        let len = file.metadata().map_err(|e| Error::io(format!("opening {}", path.display()), e))?.len();
+        let directory = Directory::read(&file, len).map_err(|e| e.at(path.display()))?;
+        Ok(Self { path: path.to_owned(), file, directory })
+    }
+
+    /// The archive's file name.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of its arrays, as NumPy gives them (without `.npy`), in the order of the archive.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.directory.entries.iter().filter_map(|e| e.name.strip_suffix(ENDING))
+    }
+
+    /// The names of its other members: no arrays. Folders are none.
+    pub fn others(&self) -> impl Iterator<Item = &str> {
+        self.directory.entries.iter().map(|e| e.name.as_str()).filter(|n| !n.ends_with(ENDING) && !n.ends_with('/'))
+    }
+
+    /// The bytes of the `.npy` file that array `name` is, as a stream in bounded memory. Their number and their checksum are held against
+    /// what the archive says.
+    ///
+    /// # Errors
+    /// `Usage` where there is no such array; `Corrupt` and `Unsupported` as the member is.
+    pub fn unpack(&self, name: &str) -> Result<Unpacking<'_>> {
+        let entry = self.entry(name)?;
+        self.stream(entry).map_err(|e| e.at(self.shown(entry)))
+    }
+
+    /// Dtype and shape of array `name`, of which only the header is read.
+    ///
+    /// # Errors
+    /// `Unsupported` where it holds no numbers, or is packed or encrypted in a way that is not read; `Usage` and `Corrupt` as
+    /// [`Archive::unpack`].
+    pub fn spec(&self, name: &str) -> Result<Spec> {
+        let entry = self.entry(name)?;
+        let at = |e: Error| e.at(self.shown(entry));
+        let mut stream = self.stream(entry).map_err(at)?;
+        let mut start = vec![0; Header::FIRST.min(entry.size) as usize];
+        stream.block(&mut start)?;
+        let more = Header::bytes_in(&start, entry.size).map_err(at)?;
+        let have = start.len();
+        start.resize(more.max(have), 0);
+        stream.block(&mut start[have..])?;
+        Ok(Header::of_bytes(&start, entry.size).map_err(at)?.spec)
+    }
+
+    fn stream(&self, entry: &Entry) -> Result<Unpacking<'_>> {
+        let at = entry.data_at(&self.file, &self.directory)?;
+        let section = Section { file: &self.file, at, end: at + entry.packed };
+        let most = match entry.method {
+            STORED => entry.packed,
+            DEFLATED => entry.packed.saturating_mul(DEFLATE_MOST).saturating_add(DEFLATE_ENDS),
+            _ => u64::MAX,
+        };
+        if entry.size > most || (entry.method == STORED && entry.size != entry.packed) {
+            return refuse!(
+                Corrupt,
+                "damaged zip archive: {} bytes cannot be packed into {}",
+                entry.size,
+                entry.packed
+            );
+        }
+        let packed = BufReader::with_capacity(COPY_BYTES.min(entry.packed as usize + 1), section);
+        let decoder = match entry.method {
+            STORED => Decoder::Stored(packed),
+            DEFLATED => Decoder::Deflate(Box::new(flate2::bufread::DeflateDecoder::new(packed))),
+            DEFLATED64 => Decoder::Deflate64(Box::new(deflate64::Deflate64Decoder::with_buffer(packed))),
+            ZSTD => zstandard(packed)?,
+            other => {
+                return refuse!(
+                    Unsupported,
+                    "it is packed by zip method {other}; only stored, deflate, deflate64 and zstd are read. Unpack it and pack it anew"
+                );
+            }
+        };
+        let (size, left, expected) = (entry.size, entry.size, entry.crc);
+        Ok(Unpacking { decoder, size, left, expected, sum: crc32fast::Hasher::new(), place: self.shown(entry) })
+    }
+
+    /// Array `name` as a `.npy` file that is read by position: in place where it is stored, else unpacked to a temporary file.
+    pub(in crate::store) fn npy(&self, name: &str) -> Result<(NpyFile, Stands)> {
+        let entry = self.entry(name)?;
+        let shown = self.path.join(&entry.name);
+        let at = |e: Error| e.at(self.shown(entry));
+        let mut stands = Stands { packed: entry.packed, method: None };
+        if entry.method == STORED {
+            let start = entry.data_at(&self.file, &self.directory).map_err(at)?;
+            self.stream(entry).map_err(at)?;
+            let file = self.file.try_clone().map_err(|e| Error::io(format!("opening {}", self.path.display()), e))?;
+            return Ok((NpyFile::from_file(file, &shown, start, entry.size)?.expecting(entry.crc)?, stands));
+        }
+        stands.method = Some(match entry.method {
+            DEFLATED => "deflated",
+            DEFLATED64 => "deflated (deflate64)",
+            _ => "packed by zstd",
+        });
+        Ok((self.spooled(entry, &shown)?, stands))
+    }
+
+    /// Unpacking cannot be entered in the middle; positioned reads need the bytes somewhere other than memory.
+    fn spooled(&self, entry: &Entry, shown: &Path) -> Result<NpyFile> {
+        let failed = |e| {
+            Error::io(
+                format!("unpacking {} to a temporary file (TMPDIR names the folder for them)", shown.display()),
+                e,
+            )
+        };
+        let mut stream = self.stream(entry).map_err(|e| e.at(self.shown(entry)))?;
+        let file = tempfile::tempfile().map_err(failed)?;
+        let mut out = BufWriter::with_capacity(COPY_BYTES, &file);
+        let mut block = vec![0; COPY_BYTES];
+        let mut npy = None;
+        loop {
+            let n = stream.block(&mut block)?;
+            out.write_all(&block[..n]).map_err(failed)?;
+            // Before much is written, its header must agree with what the archive says of its size.
+            if npy.is_none() && (n == 0 || stream.done() >= Header::MOST) {
+                out.flush().map_err(failed)?;
+                let file = file.try_clone().map_err(failed)?;
+                npy = Some(NpyFile::from_file(file, shown, 0, entry.size)?);
+            }
+            if n == 0 {
+                break;
+            }
+        }
+        out.flush().map_err(failed)?;
+        drop(out);
+        match npy {
+            Some(npy) => Ok(npy),
+            None => NpyFile::from_file(file, shown, 0, entry.size),
+        }
+    }
+
+    /// The bytes of array `name` in the archive's file, where it is stored as it is: from where, how many, and their checksum.
+    pub(super) fn in_place(&self, name: &str) -> Result<Option<(u64, u64, u32)>> {
+        let entry = self.entry(name)?;
+        if entry.method != STORED {
+            return Ok(None);
+        }
+        let at = |e: Error| e.at(self.shown(entry));
+        self.stream(entry).map_err(at)?;
+        Ok(Some((entry.data_at(&self.file, &self.directory).map_err(at)?, entry.size, entry.crc)))
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry> {
+        // `a.npy` is array `a`, unless there is one that NumPy calls `a.npy`.
+        let found = self.directory.find(&format!("{name}{ENDING}")).or_else(|| self.directory.find(&with_ending(name)));
+        match found {
+            Some(entry) => Ok(entry),
+            None => refuse!(Usage, "{} has no array {name:?}; it has {}", self.path.display(), self.listed()),
+        }
+    }
+
+    fn shown(&self, entry: &Entry) -> String {
+        let name = entry.name.strip_suffix(ENDING).unwrap_or(&entry.name);
+        format!("{}, member {name}", self.path.display())
+    }
+
+    /// The first few names, for messages.
+    fn listed(&self) -> String {
+        const SHOWN: usize = 10;
+        let mut names = self.names();
+        let mut text = names.by_ref().take(SHOWN).collect::<Vec<_>>().join(", ");
+        if names.next().is_some() {
+            text += ", …";
+        }
+        if text.is_empty() { "none".into() } else { text }
+    }
+}
+
+#[cfg(feature = "zstd")]
+fn zstandard(packed: BufReader<Section<'_>>) -> Result<Decoder<'_>> {
+    let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(|e| Error::io("starting zstd", e))?;
+    Ok(Decoder::Zstd(Box::new(decoder)))
+}
+
+#[cfg(not(feature = "zstd"))]
+fn zstandard(_: BufReader<Section<'_>>) -> Result<Decoder<'_>> {
+    refuse!(Unsupported, "it is packed by zstd and this build has none; build with the feature `zstd`")
+}
+
+/// A part of a file as a stream.
+#[derive(Debug)]
+struct Section<'a> {
+    file: &'a File,
+    at: u64,
+    end: u64,
+}
+
+impl Read for Section<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let most = (self.end - self.at).min(out.len() as u64) as usize;
+        let n = self.file.read_at(&mut out[..most], self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+enum Decoder<'a> {
+    Stored(BufReader<Section<'a>>),
+    Deflate(Box<flate2::bufread::DeflateDecoder<BufReader<Section<'a>>>>),
+    Deflate64(Box<deflate64::Deflate64Decoder<BufReader<Section<'a>>>>),
+    #[cfg(feature = "zstd")]
+    Zstd(Box<zstd::stream::read::Decoder<'a, BufReader<Section<'a>>>>),
+}
+
+impl Read for Decoder<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Decoder::Stored(packed) => packed.read(out),
+            Decoder::Deflate(packed) => packed.read(out),
+            Decoder::Deflate64(packed) => packed.read(out),
+            #[cfg(feature = "zstd")]
+            Decoder::Zstd(packed) => packed.read(out),
+        }
+    }
+}
+
+/// The bytes of a member on their way out. At the end their number and checksum are held against what the archive says.
+pub struct Unpacking<'a> {
+    decoder: Decoder<'a>,
+    size: u64,
+    left: u64,
+    expected: u32,
+    sum: crc32fast::Hasher,
+    place: String,
+}
+
+impl std::fmt::Debug for Unpacking<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unpacking").field("place", &self.place).field("left", &self.left).finish_non_exhaustive()
+    }
+}
+
+impl Unpacking<'_> {
+    /// How many bytes it has in all.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn done(&self) -> u64 {
+        self.size - self.left
+    }
+
+    /// The next bytes into `out`; 0 only at the end, when the sums have been compared.
+    pub(in crate::store) fn block(&mut self, out: &mut [u8]) -> Result<usize> {
+        let damaged = |why: String| {
+            let message = format!("{}: damaged zip archive: {why}", self.place);
+            Err(Error::new(ErrorKind::Corrupt, message))
+        };
+        let mut n = 0;
+        while n < out.len() {
+            match self.decoder.read(&mut out[n..]) {
+                Ok(0) => break,
+                Ok(more) => n += more,
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return damaged(e.to_string()),
+            }
+        }
+        let Some(left) = self.left.checked_sub(n as u64) else {
+            return damaged(format!("it unpacks to more than the {} bytes it claims", self.size));
+        };
+        self.left = left;
+        self.sum.update(&out[..n]);
+        if n == 0 && !out.is_empty() {
+            if left > 0 {
+                return damaged(format!("it unpacks to {left} bytes fewer than the {} it claims", self.size));
+            }
+            let found = self.sum.clone().finalize();
+            if found != self.expected {
+                return damaged(format!("its bytes have checksum {found:08x}, {:08x} is recorded", self.expected));
+            }
+        }
+        Ok(n)
+    }
+}
+
+impl Read for Unpacking<'_> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        self.block(out).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))
+    }
+}

@@ -1,0 +1,253 @@
+//! All arrays of a file in one run, as people type it: archives in and out, steps by pattern, what is refused and what is left.
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should say where")]
+
+#[path = "common/desk.rs"]
+mod desk;
+
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use desk::{Desk, bytes, npy};
+use serde_json::Value;
+use zip::write::SimpleFileOptions;
+
+/// A desk with `a.npz`: two masks, two arrays of floats, whole numbers, and one in Fortran order.
+fn desk() -> Desk {
+    let desk = Desk::new();
+    let floats: Vec<f64> = (0..600).map(|i| f64::from(i) / 7.0).collect();
+    let mask: Vec<u8> = (0..600).map(|i| u8::from(i % 3 == 0)).collect();
+    let whole: Vec<u8> = (0..200i32).flat_map(i32::to_be_bytes).collect();
+    let mut turned = npy("<f8", &[20, 30], &bytes(&floats));
+    let at = turned.windows(5).position(|w| w == b"False").unwrap();
+    turned[at..at + 5].copy_from_slice(b"True ");
+    let members = [
+        ("mask_0", npy("|b1", &[20, 30], &mask)),
+        ("g/mask_1", npy("|b1", &[600], &mask)),
+        ("w", npy("<f8", &[20, 30], &bytes(&floats))),
+        ("turned", turned),
+        ("ids", npy(">i4", &[200], &whole)),
+    ];
+    archive(&desk, "a.npz", &members);
+    desk
+}
+
+fn archive(desk: &Desk, file: &str, members: &[(&str, Vec<u8>)]) {
+    let mut zip = zip::ZipWriter::new(File::create(desk.path(file)).unwrap());
+    for (name, bytes) in members {
+        let ending = if name.contains('.') { "" } else { ".npy" };
+        zip.start_file(format!("{name}{ending}"), SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+}
+
+/// The header and elements of a member, as another program reads it.
+fn member(desk: &Desk, file: &str, name: &str) -> (String, Vec<u8>) {
+    let mut zip = zip::ZipArchive::new(File::open(desk.path(file)).unwrap()).unwrap();
+    let mut file = Vec::new();
+    zip.by_name(&format!("{name}.npy")).unwrap().read_to_end(&mut file).unwrap();
+    let end = 10 + usize::from(u16::from_le_bytes([file[8], file[9]]));
+    (String::from_utf8(file[10..end].to_vec()).unwrap(), file[end..].to_vec())
+}
+
+fn chosen(report: &Value) -> Vec<(String, Option<String>, String)> {
+    let text = |v: &Value| v.as_str().map(str::to_owned);
+    let members = report["members"].as_array().unwrap();
+    members
+        .iter()
+        .map(|m| (text(&m["name"]).unwrap(), text(&m["select"]), text(&m["output"]["dtype"]).unwrap()))
+        .collect()
+}
+
+#[test]
+fn each_array_gets_the_steps_of_the_last_pattern_that_it_matches() {
+    let desk = desk();
+    let line = [
+        "a.npz", "--f16", "--select", "*mask_*", "--bits", "--select", "ids", "--select", "g/*", "-o", "b.npz",
+        "--json",
+    ];
+    let report = desk.json(&line);
+    let expected = [
+        ("mask_0", Some("*mask_*"), "uint8"),
+        // Both match; `ids` and `g/*` share that nothing follows them.
+        ("g/mask_1", Some("g/*"), "bool"),
+        ("w", None, "float16"),
+        ("turned", None, "float16"),
+        ("ids", Some("ids"), "int32"),
+    ];
+    let expected = expected.map(|(n, s, d)| (n.to_owned(), s.map(str::to_owned), d.to_owned()));
+    assert_eq!(chosen(&report), expected);
+    assert_eq!(report["stored_bytes"], fs::metadata(desk.path("b.npz")).unwrap().len());
+    // What has no step stays what it was, byte order and all.
+    assert_eq!(member(&desk, "b.npz", "ids"), member(&desk, "a.npz", "ids"));
+    let table = desk.done(&["a.npz", "--f16", "--select", "*mask_*", "--bits", "--select", "ids", "-o", "c.npz"]);
+    assert!(table.contains("5 arrays") && table.contains("*mask_*") && table.contains("restore c.npz"), "{table}");
+    let message = desk.fails(2, &["a.npz", "--select", "nask_*", "--bits", "-o", "d.npz"]);
+    assert!(message.contains("'nask_*' matches no array") && message.contains("mask_0"), "{message}");
+    let message = desk.fails(2, &["a.npz", "--only", "q", "-o", "d.npz"]);
+    assert!(message.contains("--only 'q'"), "{message}");
+}
+
+#[test]
+fn an_archive_comes_back_whole_and_the_same_run_gives_the_same_bytes() {
+    let desk = desk();
+    for codec in [&["--codec", "none"][..], &["--codec", "deflate", "--level", "9"], &["--codec", "deflate"]] {
+        let line = |out| [&["a.npz", "--select", "*mask*", "--bits", "-o", out], codec].concat();
+        desk.done(&[&line("b.npz")[..], &["--force"]].concat());
+        desk.done(&[&line("c.npz")[..], &["--threads", "1", "--force"]].concat());
+        assert!(fs::read(desk.path("b.npz")).unwrap() == fs::read(desk.path("c.npz")).unwrap());
+        desk.done(&["restore", "b.npz", "-o", "r.npz", "--force"]);
+        for name in ["mask_0", "g/mask_1", "w", "turned", "ids"] {
+            let (before, after) = (member(&desk, "a.npz", name), member(&desk, "r.npz", name));
+            assert!(before.1 == after.1, "{name}");
+            let words = |header: &str| header.split_whitespace().collect::<String>().replace(",)", ")");
+            assert_eq!(words(&before.0), words(&after.0));
+        }
+        desk.done(&["verify", "a.npz", "b.npz"]);
+        desk.done(&["restore", "b.npz:mask_0", "-o", "m.npy", "--force"]);
+    }
+}
+
+#[test]
+fn without_a_name_the_output_stands_beside_the_input() {
+    let desk = desk();
+    let report = desk.json(&["a.npz", "--only", "*mask*", "--bits", "--json"]);
+    assert_eq!(report["output"], "a.compact.npz");
+    assert_eq!(report["not_taken"], 3);
+    let restored = desk.json(&["restore", "a.compact.npz", "--json"]);
+    assert_eq!(restored["output"], "a.restored.npz");
+    desk.fails(2, &["a.npz", "--only", "*mask*", "--bits"]);
+    let dry = desk.json(&["a.npz", "--only", "w", "--f16", "--dry-run", "--json"]);
+    assert_eq!((&dry["output"], &dry["stored_bytes"]), (&Value::Null, &Value::from(1200)));
+}
+
+#[test]
+fn one_array_that_its_steps_cannot_carry_leaves_nothing_of_all() {
+    let desk = desk();
+    let message = desk.fails(2, &["a.npz", "--only", "w", "--only", "turned", "--triangle", "-o", "b.npz"]);
+    assert!(message.contains("array w"), "{message}");
+    let wide = bytes(&[1.0, 1e9]);
+    archive(&desk, "w.npz", &[("first", npy("<f8", &[2], &bytes(&[1.0, 2.0]))), ("wide", npy("<f8", &[2], &wide))]);
+    let message = desk.fails(1, &["w.npz", "--f16", "-o", "b.npz"]);
+    assert!(message.contains("w.npz:wide"), "{message}");
+    // What stood there before is still there.
+    desk.done(&["a.npz", "-o", "b.npz", "--codec", "deflate"]);
+    let before = fs::read(desk.path("b.npz")).unwrap();
+    desk.fails(1, &["w.npz", "--f16", "-o", "b.npz", "--force"]);
+    desk.fails(2, &["a.npz", "-o", "b.npz"]);
+    desk.fails(2, &["a.npz", "-o", "a.npz", "--force"]);
+    assert!(fs::read(desk.path("b.npz")).unwrap() == before);
+}
+
+#[test]
+fn members_that_are_no_numbers_are_refused_by_name_or_left_out_and_told() {
+    let desk = desk();
+    let object = npy("|O", &[1], b"\x80\x04N.");
+    let text = npy("<U1", &[1], b"a\0\0\0");
+    archive(
+        &desk,
+        "o.npz",
+        &[("x", npy("<f8", &[1], &bytes(&[1.5]))), ("o", object), ("t", text), ("notes.txt", vec![1])],
+    );
+    let message = desk.fails(2, &["o.npz", "--f16", "-o", "b.npz"]);
+    for word in ["member o", "never unpickled", "--skip-others"] {
+        assert!(message.contains(word), "{word} is missing in {message}");
+    }
+    let report = desk.json(&["o.npz", "--f16", "--skip-others", "-o", "b.npz", "--json"]);
+    let skipped: Vec<_> = report["skipped"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+    assert_eq!(skipped, ["o", "t", "notes.txt"]);
+    assert_eq!(report["members"].as_array().unwrap().len(), 1);
+    desk.done(&["o.npz", "--only", "x", "--f16", "-o", "c.npz"]);
+    let message = desk.fails(2, &["restore", "o.npz", "--only", "x", "-o", "d.npz"]);
+    assert!(message.contains("nothing to undo"), "{message}");
+}
+
+#[test]
+fn one_array_goes_into_an_archive_and_out_of_a_pipe() {
+    let desk = desk();
+    let report = desk.json(&["sym.npy", "--triangle", "-o", "s.npz", "--codec", "deflate", "--json"]);
+    assert_eq!(report["output"]["place"], "s.npz:sym");
+    desk.done(&["restore", "s.npz", "-o", "back.npy"]);
+    assert!(fs::read(desk.path("back.npy")).unwrap().ends_with(&member_data(&desk)));
+    desk.json(&["a.npz:w", "--f16", "-o", "n.npz:other", "--json"]);
+    assert_eq!(desk.json(&["info", "n.npz:other", "--json"])["stored"]["dtype"], "float16");
+    // A pipe, of which one array is wanted.
+    let mut child =
+        desk.command(&["-", "--f16", "-o", "p.npy"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&fs::read(desk.path("s.npz")).unwrap()).unwrap();
+    // It was compacted already, which only one who reads the archive can know.
+    assert_eq!(child.wait().unwrap().code(), Some(2));
+    archive(&desk, "one.npz", &[("x", npy("<f8", &[2], &bytes(&[1.0, 2.0])))]);
+    let mut child = desk.command(&["-", "--f16", "-o", "p.npy", "--quiet"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&fs::read(desk.path("one.npz")).unwrap()).unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+fn member_data(desk: &Desk) -> Vec<u8> {
+    fs::read(desk.path("sym.npy")).unwrap().split_off(128)
+}
+
+#[test]
+fn flags_that_an_archive_cannot_keep_are_refused_with_the_remedy() {
+    let desk = desk();
+    for (line, word) in [
+        (&["a.npz", "--codec", "lz4", "-o", "b.npz"][..], "deflate"),
+        (&["a.npz", "--codec", "deflate", "--level", "12", "-o", "b.npz"], "1 to 9"),
+        (&["a.npz", "--max-abs", "1e-3", "-o", "b.npz"], "b.h5"),
+        (&["a.npz", "--select", "w", "--max-abs", "1e-3", "-o", "b.npz"], "b.h5"),
+        (&["a.npz", "--sidecar", "-o", "b.npz"], "--sidecar"),
+        (&["a.npz", "--auto"], "a.npz:NAME"),
+        (&["a.npz", "-o", "b.npz:x"], "one array"),
+        (&["restore", "a.npz", "--slice", "0", "-o", "b.npz"], "name one"),
+        (&["a.npz", "-o", "b.npy"], "name one"),
+    ] {
+        let message = desk.fails(2, line);
+        assert!(message.contains(word), "{line:?}: {message}");
+    }
+}
+
+#[test]
+fn a_budget_is_held_against_every_member_before_the_archive_gets_its_name() {
+    let desk = desk();
+    fs::write(desk.path("tight.toml"), "max_abs = 1e-9\n").unwrap();
+    fs::write(desk.path("wide.toml"), "max_abs = 0.1\n").unwrap();
+    let line = |budget, out| ["a.npz", "--only", "w", "--only", "turned", "--f16", "--budget", budget, "-o", out];
+    let message = desk.fails(1, &line("tight.toml", "b.npz"));
+    assert!(message.contains("max_abs"), "{message}");
+    desk.done(&line("wide.toml", "b.npz"));
+}
+
+#[cfg(feature = "hdf5")]
+#[test]
+fn archives_become_hdf5_files_with_a_record_each_and_archives_again() {
+    let desk = desk();
+    desk.done(&[
+        "a.npz", "--f16", "--select", "*mask*", "--bits", "--select", "ids", "-o", "b.h5", "--codec", "deflate",
+    ]);
+    let info = desk.json(&["info", "b.h5:/packed/w", "--json"]);
+    assert_eq!((&info["compacted"], &info["stored"]["dtype"]), (&Value::Bool(true), &Value::from("float16")));
+    desk.done(&["verify", "a.npz", "b.h5"]);
+    desk.done(&["restore", "b.h5", "-o", "r.npz"]);
+    let info = desk.json(&["info", "r.npz", "--json"]);
+    let mut names: Vec<_> = info["arrays"].as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["g/mask_1", "ids", "mask_0", "turned", "w"]);
+    for name in ["mask_0", "g/mask_1", "ids"] {
+        assert_eq!(member(&desk, "a.npz", name).1, member(&desk, "r.npz", name).1, "{name}");
+    }
+    // A packed archive, one array in Fortran order, is moved as it is.
+    desk.done(&["a.npz", "--only", "turned", "--only", "w", "--f16", "-o", "p.npz"]);
+    desk.done(&["p.npz", "-o", "p.h5"]);
+    desk.done(&["verify", "a.npz:turned", "p.h5:/packed/turned"]);
+    desk.done(&["verify", "p.npz:turned", "p.h5:/packed/turned"]);
+    let restored = desk.json(&["restore", "p.h5", "--json"]);
+    assert_eq!(restored["output"], "p.restored.h5");
+    // Into a group of a file that exists; bounds for some.
+    desk.done(&["a.npz", "--only", "w", "--only", "ids", "--select", "w", "--max-abs", "1e-3", "-o", "b.h5:/more"]);
+    let coded = desk.json(&["info", "b.h5:/more/w", "--json"]);
+    assert_eq!(coded["coding"]["bound"]["max_abs"], 1e-3);
+    desk.done(&["verify", "a.npz:w", "b.h5:/more/w", "--max-abs", "1e-3"]);
+    desk.fails(2, &["a.npz", "--only", "w", "--f16", "-o", "b.h5:/more"]).contains("holds");
+}
