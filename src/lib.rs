@@ -10,6 +10,7 @@
 //! Where to begin:
 //! * a file in, a smaller file out: [`engine::compact`], [`engine::restore`]
 //! * an array in memory: [`Compacted`]
+//! * rows as they are made, and rows behind those of a file: [`ArrayWriter`], [`engine::append`]
 //! * reading a compacted file, whole or by slice, into `ndarray`: [`Reader`]
 //! * one transform on a slice of numbers: the functions of [`transform`]
 //! * how a recipe is built: [`Ask`], [`recipe::asks_from_json`]
@@ -49,7 +50,7 @@ pub mod store;
 pub mod transform;
 
 pub use array::{DType, Slice, Spec};
-pub use engine::{Compacted, Reader};
+pub use engine::{ArrayWriter, Compacted, Reader};
 pub use error::{Error, ErrorKind, Result};
 pub use store::Npz;
 pub use transform::Ask;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+use super::append_args::{self, AppendArgs};
 use super::bits::Bits;
 use super::bounds::{BOUNDS, BoundArgs, CodedArgs};
 use super::help;
@@ -57,6 +58,12 @@ pub(super) enum Command {
     /// slice of it, for which only the parts that it needs are read.
     #[command(after_help = help::RESTORE_EXAMPLES, max_term_width = 100)]
     Restore(RestoreArgs),
+    /// Add rows to an array's file along its first axis, through the file's own recipe
+    ///
+    /// Adds the arrays MORE, in their order, to the array in FILE along its first axis. The file keeps its recipe: the rows pass the same steps
+    /// with the same parameters, and values that these cannot hold are refused. Until all rows are on disk FILE is what it was.
+    #[command(after_help = append_args::EXAMPLES, max_term_width = 100)]
+    Append(AppendArgs),
     /// Compare a file with its original: every metric, as a table, a page (.html), .md, .json, .csv or .xml
     ///
     /// Compares what COMPACTED restores to (or holds, if it is an ordinary array: any tool may have made it) with ORIGINAL, read

@@ -17,6 +17,7 @@ A .npz or HDF5 file without :NAME means all its arrays: they go into one file, a
 pub(super) const USAGE: &str = "\
 compact INPUT [STEPS] [BOUNDS] [-o OUT]
        compact restore FILE [-o OUT] [--slice '0:10,:,3']
+       compact append FILE MORE...
        compact report ORIGINAL FILE [--budget B.toml] [-o page.html]
        compact verify ORIGINAL FILE [--max-abs E | --budget B.toml] [--junit out.xml]
        compact plan INPUT [--max-abs E] [--budget B.toml]
@@ -38,6 +39,7 @@ Examples:
   compact grids.npy --auto --max-abs 1e-4        the smallest file that keeps 1e-4
   compact restore grids.compact.npy              the original shape and dtype again
   compact restore grids.h5 --slice '0:10,:,3' -o part.npy
+  compact append grids.compact.npy day2.npy      more rows, through the file's own recipe
   compact info grids.compact.npy                 what it is and how Python opens it";
 
 /// What the short help leaves out.

@@ -76,6 +76,10 @@ pub struct Stored {
     pub stored_bytes: u64,
     /// How it is laid out, in a few words.
     pub layout: String,
+    /// Whether `compact append` can add rows to it as it is.
+    pub can_grow: bool,
+    /// Bytes behind the array that an append which is under way, or was cut short, has left.
+    pub left_over: u64,
 }
 
 /// What one step makes of the array before it.
@@ -197,6 +201,8 @@ impl Info {
                 array_bytes: shown.bytes(),
                 stored_bytes: opened.stored_bytes(),
                 layout: layout.clone(),
+                can_grow: opened.can_grow() && grows(reader),
+                left_over: opened.left_over(),
             },
             original: record.map(|r| r.original.clone()),
             original_bytes,
@@ -229,6 +235,14 @@ impl Info {
             notes: notes(pipeline),
         }
     }
+}
+
+/// Whether the recipe leaves the first axis as it is.
+fn grows(reader: &Reader) -> bool {
+    let (original, stored) = (reader.spec().shape(), reader.opened().shown().shape());
+    let pipeline = reader.pipeline();
+    let row: u64 = original.iter().skip(1).product();
+    !original.is_empty() && original.first() == stored.first() && row.is_multiple_of(pipeline.unit().input)
 }
 
 fn order(axes: Axes, byte_order: ByteOrder) -> String {
@@ -274,6 +288,16 @@ fn text(info: &Info, from_stdin: bool, paint: Paint) -> String {
         lines.extend(loss(record, exact, false, paint));
     }
     lines.push(("layout", stored.layout.clone()));
+    if stored.can_grow {
+        lines.push(("layout", "can grow along its first axis: compact append".to_owned()));
+    }
+    if stored.left_over > 0 {
+        let left = format!(
+            "{} behind the array are no part of it: an append is under way, or was cut short; the next one drops them",
+            size(stored.left_over)
+        );
+        lines.push(("note", paint.warn(&left)));
+    }
     if let Some(sum) = info.crc32 {
         lines.push(("checksum", format!("CRC-32 {sum:08x} over the packed elements")));
     }

@@ -5,6 +5,8 @@
 //! an error it is `{"status": "error", "kind": …, "message": …}`, where `kind` is a name of [`kind_name`]. Keys may be added in
 //! later versions; none changes its meaning. Progress and error messages go to standard error.
 
+mod append_args;
+mod appending;
 mod args;
 mod assessing;
 mod bits;
@@ -59,6 +61,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let voice = match &cli.command {
         None => Voice::new(cli.compact.run.json, cli.compact.run.quiet),
         Some(Command::Restore(restore)) => Voice::new(restore.run.json, restore.run.quiet),
+        Some(Command::Append(append)) => Voice::new(append.run.json, append.run.quiet),
         Some(Command::Report(report)) => Voice::new(report.run.json, report.run.quiet),
         Some(Command::Verify(verify)) => Voice::new(verify.run.json, verify.run.quiet),
         Some(Command::Budget(BudgetCommand::Init(init))) => Voice::new(init.run.json, init.run.quiet),
@@ -70,6 +73,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         None if cli.compact.auto => planning::auto(&cli.compact, &voice),
         None => compacting::run(&cli.compact, &voice),
         Some(Command::Restore(restore)) => restoring::run(restore, &voice),
+        Some(Command::Append(append)) => appending::run(append, &voice),
         Some(Command::Report(report)) => return told(assessing::report(report, &args, &voice), &voice),
         Some(Command::Verify(verify)) => return told(assessing::verify(verify, &args, &voice), &voice),
         Some(Command::Budget(BudgetCommand::Init(init))) => assessing::init(init, &voice),

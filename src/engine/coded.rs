@@ -33,7 +33,7 @@ pub struct CodedOptions {
 
 /// Bytes that a worker has in flight for a byte of its chunk: values, packed, integers, residuals, restored, and coded ones that
 /// wait for their turn.
-const BYTES_IN_FLIGHT: u64 = 16;
+pub(super) const BYTES_IN_FLIGHT: u64 = 16;
 
 /// What one worker keeps from chunk to chunk.
 struct Kept {
@@ -125,7 +125,7 @@ struct Sums {
 /// # Errors
 /// `Usage` for limits that cannot be, and for steps that change values themselves beside a bound.
 pub(super) fn settle(
-    compaction: &Compaction<'_>,
+    resources: &super::Resources<'_>,
     source: &dyn Source,
     asks: &[Ask],
     fill: Option<Fill>,
@@ -135,7 +135,7 @@ pub(super) fn settle(
     ask.check()?;
     let dtype = source.spec().dtype();
     let fill = fill.filter(|_| dtype.part() == dtype);
-    let range = if ask.needs_range() { fit::range(source, fill, &compaction.options.resources)? } else { None };
+    let range = if ask.needs_range() { fit::range(source, fill, resources)? } else { None };
     let mut coding = ask.settle(range)?;
     if coding.bound.is_lossless() {
         return Ok(coding);
@@ -409,7 +409,7 @@ fn exact_step(step: &StepReport) -> bool {
 }
 
 /// The last axes that the steps need whole in every chunk.
-fn whole_axes(pipeline: &Pipeline) -> usize {
+pub(super) fn whole_axes(pipeline: &Pipeline) -> usize {
     let (unit, shape) = (pipeline.unit().input, pipeline.input().shape());
     if unit <= 1 {
         return 0;

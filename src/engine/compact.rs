@@ -162,7 +162,7 @@ impl Compaction<'_> {
         };
         #[cfg(feature = "hdf5")]
         let coding = match &self.options.coded {
-            Some(coded) => Some((super::coded::settle(self, source, &asks, fill, coded)?, coded)),
+            Some(coded) => Some((super::coded::settle(resources, source, &asks, fill, coded)?, coded)),
             None => None,
         };
         let steps = fit::settle(source, &asks, resources)?;
@@ -393,7 +393,7 @@ pub(super) fn format_of(target: &Target) -> Result<Format> {
 const DRAFTED: usize = 8;
 
 /// The record's JSON with the longest numbers that a run may put into it: what room is kept for in a `.npy` header.
-fn draft(record: &Record) -> Result<String> {
+pub(super) fn draft(record: &Record) -> Result<String> {
     // Digits without a pattern, so that deflating them saves as little as on real ones.
     const LONG: f64 = 1.7976931348623157e-308;
     let loss = LossRecord {

@@ -88,7 +88,7 @@ fn packing(cf: CfPacking) -> [(String, AttributeValue); 2] {
 
 /// Attributes beside the record: the achieved error, and CF's packing where the dataset holds a scale-offset's codes, so that
 /// xarray and netCDF4 decode it unaided.
-fn attributes(record: &Record) -> Vec<(String, AttributeValue)> {
+pub(super) fn attributes(record: &Record) -> Vec<(String, AttributeValue)> {
     let mut all = vec![("ndcompact_version".to_owned(), AttributeValue::Text(record.tool.clone()))];
     if let Some(loss) = &record.loss {
         all.push(("ndcompact_max_abs_error".to_owned(), AttributeValue::F64(loss.max_abs)));

@@ -7,6 +7,7 @@ mod coded;
 mod compact;
 mod cut;
 mod fit;
+mod grow;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 mod inside;
@@ -31,6 +32,7 @@ pub use assess::{AssessOptions, CompareOptions, assess, compare, describe};
 #[cfg(feature = "hdf5")]
 pub use coded::CodedOptions;
 pub use compact::{CompactOptions, Target, compact};
+pub use grow::{AppendOptions, Appended, ArrayWriter, WriterOptions, append};
 pub use inside::add_to_npz;
 pub use many::{
     CompactGroup, Many, ManyOptions, Member, Pattern, RestoredMember, Skipped, compact_many, is_many, restore_many,

@@ -115,6 +115,13 @@ impl Reader {
         &self.opened
     }
 
+    /// Has what is read held against the recorded checksum by [`Opened::verify`](crate::store::Opened).
+    pub(super) fn expect_recorded(&mut self) {
+        if let Some(sum) = self.record.as_ref().and_then(|r| r.crc32) {
+            self.opened.expect(sum);
+        }
+    }
+
     /// The shape of the chunks the file is stored in, in the original array's axes; `None` where it is not chunked, and where
     /// its chunks are no boxes of the original.
     pub(super) fn chunk(&self) -> Option<Vec<u64>> {

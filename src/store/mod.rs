@@ -12,7 +12,7 @@ mod spool;
 
 pub use append::append;
 pub use checksum::sha256;
-pub use npy::{NpyFile, NpyWriter, sidecar_path};
+pub use npy::{NpyFile, NpyGrowing, NpyWriter, sidecar_path};
 pub use npz::{Archive, Mapped, Npz, NpzCodec, NpzWriter, Packing, Scattered, Unpacking, members};
 pub use open::{Format, Opened, Place, arrays, open};
 pub use output::{Pending, Replace};

@@ -312,6 +312,23 @@ impl Opened {
         }
     }
 
+    /// Whether rows can be appended in place, without making the file anew.
+    pub fn can_grow(&self) -> bool {
+        match &self.store {
+            Store::Npy(npy) => self.format == Format::Npy && !self.is_fortran() && !npy.shown().shape().is_empty(),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.can_grow(),
+        }
+    }
+
+    /// Bytes behind the array that an append which is under way, or was cut short, has left: no part of it.
+    pub fn left_over(&self) -> u64 {
+        match &self.store {
+            Store::Npy(npy) if self.format == Format::Npy => npy.left_over(),
+            _ => 0,
+        }
+    }
+
     /// The shape of its chunks, where it is stored in chunks.
     pub fn chunk(&self) -> Option<&[u64]> {
         match &self.store {

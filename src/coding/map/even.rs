@@ -13,6 +13,9 @@ pub(in crate::coding) const FINE_LIMIT: f64 = (1u32 << 22) as f64;
 /// Integers of a plain grid stay below this: float64 rounds and rebuilds them exactly.
 const PLAIN_LIMIT: f64 = (1u64 << 50) as f64;
 
+/// The part of a limit that grids use, unless values are so large beside it that rounding leaves less.
+const COMMON: f64 = 1.0 - 1.0 / (1 << 20) as f64;
+
 /// The smallest unit whose reciprocal is a float64 with room for quotients.
 const LEAST_UNIT: f64 = 1e-290;
 
@@ -40,7 +43,8 @@ impl Even {
         let limit = survey.limit(bound, zeros)?;
         let most = survey.high.max(-survey.low);
         let room = rounding(dtype, most + limit);
-        let e = limit - room;
+        // The same for all chunks where rounding leaves room for it, so that values of one come back from another as they are.
+        let e = (limit - room).min(limit * COMMON);
         if e <= limit / 2.0 || e.is_nan() {
             return None;
         }

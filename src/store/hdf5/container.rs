@@ -68,11 +68,33 @@ impl Container {
         let pending = Pending::create(&target, Replace::Allowed)?;
         let copying = |e: io::Error| Error::io(format!("copying {shown}"), e);
         let mut from = File::open(&target).map_err(copying)?;
-        io::copy(&mut from, &mut pending.file()).map_err(copying)?;
+        // Blocks shared where the file system can, so that the copy costs nothing; else copied within the kernel.
+        if rustix::fs::ioctl_ficlone(pending.file(), &from).is_err() {
+            io::copy(&mut from, &mut pending.file()).map_err(copying)?;
+        }
         let permissions = from.metadata().map_err(copying)?.permissions();
         pending.file().set_permissions(permissions).map_err(copying)?;
         let file = raw::file::open_to_write(&pending.path()).map_err(|e| e.at(&shown))?;
         Ok(Self { file, pending, added_to: Some(Original { path: target, identity }) })
+    }
+
+    /// A new file in the making that replaces the one at `target`, which may be read meanwhile.
+    ///
+    /// # Errors
+    /// `Io`; [`Container::finish`] is refused where `target` has changed meanwhile.
+    pub fn anew(target: &Path, overhead: Overhead) -> Result<Self> {
+        let failed = |e| Error::io(format!("opening {}", target.display()), e);
+        let target = std::fs::canonicalize(target).map_err(failed)?;
+        let identity = Original::identity(&target)?;
+        let new = Self::create(&target, overhead, Replace::Allowed)?;
+        let permissions = std::fs::metadata(&target).map_err(failed)?.permissions();
+        new.pending.file().set_permissions(permissions).map_err(failed)?;
+        Ok(Self { added_to: Some(Original { path: target, identity }), ..new })
+    }
+
+    /// Whether something is called `path`.
+    pub fn holds(&self, path: &str) -> Result<bool> {
+        raw::file::exists(&self.file, &super::list::absolute(path)?).map_err(|e| e.at(self.target().display()))
     }
 
     /// As [`Container::open`], ready to take dataset `path`: one of that name goes if `replace` allows it.
@@ -97,6 +119,11 @@ impl Container {
             raw::file::unlink(&container.file, path).map_err(|e| e.at(&shown))?;
         }
         Ok(container)
+    }
+
+    /// Takes dataset `path` away, to make room for another of its name.
+    pub fn remove(&self, path: &str) -> Result<()> {
+        raw::file::unlink(&self.file, path).map_err(|e| e.at(self.target().display()))
     }
 
     /// The name it will have.
@@ -141,7 +168,7 @@ impl Container {
             );
         }
         if let Some(check) = check {
-            check(&pending.name()?.to_owned())?;
+            check(pending.name()?)?;
         }
         let failed = |e: io::Error| Error::io(format!("finishing {}", pending.target().display()), e);
         let bytes = pending.file().metadata().map_err(failed)?.len();

@@ -160,6 +160,62 @@ impl Filters {
         self.list.iter().map(one).collect()
     }
 
+    /// Encodes one chunk for any pipeline but the `filtered` layout's: what does not make it smaller, and what we only read, is left
+    /// out, which the file says of the chunk.
+    pub(super) fn encode_any(&self, chunk: &[u8], scratch: &mut Scratch) -> Result<(u32, Vec<u8>)> {
+        if self.are_written() {
+            return self.encode(chunk, scratch).map(|(skipped, stored)| (skipped, stored.to_vec()));
+        }
+        let Scratch { buffers: [_, b], deflater, compressor, .. } = scratch;
+        let (mut bytes, mut skipped) = (chunk.to_vec(), 0u32);
+        for (i, f) in self.list.iter().enumerate() {
+            let packed = match *f {
+                Filter::Shuffle(size) => {
+                    shuffle::shuffle(size, &bytes, room(b, bytes.len())?);
+                    let len = bytes.len();
+                    bytes.copy_from_slice(&b[..len]);
+                    continue;
+                }
+                Filter::Fletcher32 => {
+                    bytes.extend_from_slice(&fletcher::fletcher32(&bytes).to_le_bytes());
+                    continue;
+                }
+                Filter::Deflate(level) => deflate(level, deflater, &bytes, b)?,
+                Filter::Zstd(level) => compress(level, compressor, &bytes, b)?,
+                Filter::Lz4 => lz4::encode(0, &bytes, room(b, lz4::bound(bytes.len()))?),
+                Filter::Lzf | Filter::Coded => None,
+            };
+            match packed.filter(|len| *len < bytes.len()) {
+                Some(len) => {
+                    bytes.truncate(len);
+                    bytes.copy_from_slice(&b[..len]);
+                }
+                None if i < 32 => skipped |= 1 << i,
+                None => return refuse!(Unsupported, "a pipeline of {} filters cannot be written", self.list.len()),
+            }
+        }
+        Ok((skipped, bytes))
+    }
+
+    /// Whether the `filtered` layout's filter is among them.
+    pub(super) fn are_coded(&self) -> bool {
+        self.list.contains(&Filter::Coded)
+    }
+
+    /// Whether chunks can be written by [`Filters::encode`]: shuffle or not, one codec or none, the checksum at the end.
+    pub(super) fn are_written(&self) -> bool {
+        let mut rest = &self.list[..];
+        if let [Filter::Shuffle(_), more @ ..] = rest {
+            rest = more;
+        }
+        match rest {
+            [Filter::Deflate(_) | Filter::Zstd(_) | Filter::Lz4, more @ ..] => rest = more,
+            _ if self.list.len() > rest.len() => return false,
+            _ => {}
+        }
+        matches!(rest, [Filter::Fletcher32])
+    }
+
     fn active(&self, skipped: u32) -> impl DoubleEndedIterator<Item = Filter> + '_ {
         // HDF5 has at most 32 filters in a pipeline, one bit of the mask each.
         self.list.iter().enumerate().filter(move |(i, _)| *i >= 32 || skipped & (1 << i) == 0).map(|(_, f)| *f)

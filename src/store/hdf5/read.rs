@@ -263,6 +263,44 @@ impl Dataset {
         raw::attribute::text(&self.dataset, RECIPE)
     }
 
+    /// Whether it can get more rows along its first axis: its shape is not fixed there.
+    pub fn can_grow(&self) -> bool {
+        let most = raw::dataset::most(&self.dataset);
+        !matches!(self.access, Access::Tiles { .. }) && most.is_ok_and(|most| most.first() == Some(&None))
+    }
+
+    /// Whether its file holds nothing else: no other dataset, and no attribute beside its own.
+    pub fn is_alone(&self) -> Result<bool> {
+        let file = raw::file::of(&self.dataset)?;
+        Ok(raw::file::datasets(&file)?.len() == 1 && raw::attribute::names(&file)?.is_empty())
+    }
+
+    /// The chunks' stored bytes by number, as they are with the filters left out; `None` where chunks are not at hand one by one.
+    pub(super) fn stored_chunks(&self) -> Option<&[chunk::Stored]> {
+        match &self.access {
+            Access::Chunks { table, .. } => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The stored bytes of one of [`Dataset::stored_chunks`].
+    pub(super) fn stored_bytes_of(&self, stored: &chunk::Stored) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        room(&mut bytes, stored.bytes as usize)?;
+        self.pread(stored.address, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Dtype and shape.
+    pub(super) fn spec_of(&self) -> &Spec {
+        &self.spec
+    }
+
+    /// The dataset as the library knows it.
+    pub(super) fn id(&self) -> &Id {
+        &self.dataset
+    }
+
     fn chunked(
         &self,
         (grid, filters, table): (&Grid, &Filters, &[chunk::Stored]),

@@ -423,7 +423,7 @@ impl Sink for Writer {
 }
 
 /// The absolute name of the dataset, checked; [`default_name`] without one.
-fn checked_name(target: &Path, name: Option<&str>, spec: &Spec) -> Result<String> {
+pub(super) fn checked_name(target: &Path, name: Option<&str>, spec: &Spec) -> Result<String> {
     if spec.shape().len() > raw::dataset::MAX_AXES {
         return refuse!(
             Unsupported,

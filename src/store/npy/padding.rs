@@ -19,6 +19,14 @@ const CRC: usize = 4;
 /// A record's JSON is refused above this when unpacked; real ones have about 1 kB.
 const MAX_JSON: u64 = 1 << 16;
 
+/// Stands at the very end of the padding while rows are being appended: bytes behind the array are then no part of it.
+pub(super) const MARK: &[u8; 16] = b"\t \t \t  \t\t  \t\t\t \t";
+
+/// Whether `padding` ends with [`MARK`].
+pub(super) fn is_marked(padding: &[u8]) -> bool {
+    padding.strip_suffix(b"\n").unwrap_or(padding).ends_with(MARK)
+}
+
 /// Bytes of padding that a record of `json` takes.
 pub(super) fn encode(json: &str) -> Result<Vec<u8>> {
     let failed = |e| Error::io("packing the record", e);
@@ -47,7 +55,9 @@ pub(super) fn decode(padding: &[u8]) -> Result<Option<String>> {
         )
     };
     let text = padding.strip_suffix(b"\n").unwrap_or(padding);
-    if !text.contains(&b'\t') {
+    // A mark alone is no record; behind one it is not looked at.
+    let plain = text.strip_suffix(MARK).unwrap_or(text);
+    if !plain.contains(&b'\t') {
         return Ok(None);
     }
     if text.iter().any(|b| !matches!(b, b' ' | b'\t')) {
@@ -100,5 +110,6 @@ mod tests {
     fn plain_padding_holds_no_record() {
         assert_eq!(decode(b"        \n").unwrap(), None);
         assert_eq!(decode(b"").unwrap(), None);
+        assert_eq!(decode(&[b"   ", &MARK[..], b"\n"].concat()).unwrap(), None);
     }
 }

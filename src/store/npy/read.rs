@@ -71,7 +71,7 @@ impl NpyFile {
                 header.spec
             );
         }
-        if have > want {
+        if have > want && !padding::is_marked(&header.padding) {
             return refuse!(
                 Corrupt,
                 "{}: {} bytes stand behind the array of {}; nothing may be lost silently. If they are further arrays, save them to files of their own",
@@ -103,6 +103,11 @@ impl NpyFile {
     /// Bytes of the whole file.
     pub fn file_bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes behind the array that an append which is under way, or was cut short, has written: no part of the array.
+    pub fn left_over(&self) -> u64 {
+        self.bytes.saturating_sub(self.header.data_at + self.spec.bytes())
     }
 
     /// Where the data start in the file.

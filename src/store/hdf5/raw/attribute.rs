@@ -1,12 +1,17 @@
 //! Attributes: fixed-length strings and single numbers. Variable-length data are never touched: they lie in the global
 //! heap, where damage can make the library loop for ever.
 
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use hdf5_metno_sys::h5::{H5_index_t, H5_iter_order_t};
 use hdf5_metno_sys::h5a::{
-    H5Acreate2, H5Aexists, H5Aget_space, H5Aget_storage_size, H5Aget_type, H5Aopen, H5Aread, H5Awrite,
+    H5A_info_t, H5Acreate2, H5Adelete, H5Aexists, H5Aget_space, H5Aget_storage_size, H5Aget_type, H5Aiterate2, H5Aopen,
+    H5Aread, H5Awrite,
 };
+use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5s::{H5S_class_t, H5Screate, H5Sget_simple_extent_npoints};
-use hdf5_metno_sys::h5t::{H5T_FLOAT, H5T_INTEGER, H5T_SGN_NONE, H5T_STRING};
+use hdf5_metno_sys::h5t::{H5T_FLOAT, H5T_INTEGER, H5T_REFERENCE, H5T_SGN_NONE, H5T_STRING, H5T_VLEN, H5Tdetect_class};
 
 use super::{Id, c_name, call, dtype, open};
 use crate::array::{ByteOrder, DType};
@@ -118,4 +123,60 @@ pub(in super::super) fn write_number(object: &Id, name: &str, of: DType, bytes: 
         return refuse!(Usage, "attribute {name}: {} bytes are not one {of}", bytes.len());
     }
     write(object, name, &dtype::build(of, ByteOrder::NATIVE)?, bytes)
+}
+
+/// Takes attribute `name` away, if there is one.
+pub(in super::super) fn remove(object: &Id, name: &str) -> Result<()> {
+    if exists(object, name)? {
+        let c = c_name(name)?;
+        call!(Io, H5Adelete(object.0, c.as_ptr()), "removing attribute {name}")?;
+    }
+    Ok(())
+}
+
+/// The names of all attributes.
+pub(in super::super) fn names(object: &Id) -> Result<Vec<String>> {
+    extern "C" fn visit(_: hid_t, name: *const c_char, _: *const H5A_info_t, names: *mut c_void) -> c_int {
+        #[expect(unsafe_code, reason = "the library passes a C string and the pointer given below")]
+        let (name, names) = unsafe { (CStr::from_ptr(name), &mut *names.cast::<Vec<String>>()) };
+        names.push(name.to_string_lossy().into_owned());
+        0
+    }
+    let mut names: Vec<String> = Vec::new();
+    let to = (&raw mut names).cast::<c_void>();
+    let (by, order) = (H5_index_t::H5_INDEX_NAME, H5_iter_order_t::H5_ITER_INC);
+    call!(Corrupt, H5Aiterate2(object.0, by, order, std::ptr::null_mut(), Some(visit), to), "listing the attributes")?;
+    Ok(names)
+}
+
+/// Gives `to` the attribute `name` of `from`, of whatever dtype and shape of a fixed size; `false`, and nothing done, where it is of
+/// variable length or refers to something.
+pub(in super::super) fn copy(from: &Id, to: &Id, name: &str) -> Result<bool> {
+    let Some(id) = find(from, name)? else { return Ok(false) };
+    let stored = open!(Corrupt, H5Aget_type(id.0), "reading the dtype of attribute {name}")?;
+    points(&id, name)?;
+    for class in [H5T_VLEN, H5T_REFERENCE] {
+        if call!(Corrupt, H5Tdetect_class(stored.0, class), "reading the dtype of attribute {name}")? > 0 {
+            return Ok(false);
+        }
+    }
+    if dtype::class(&stored) == H5T_STRING && dtype::is_variable(&stored)? {
+        return Ok(false);
+    }
+    let space = open!(Corrupt, H5Aget_space(id.0), "reading the shape of attribute {name}")?;
+    let count = call!(Corrupt, H5Sget_simple_extent_npoints(space.0), "reading the shape of attribute {name}")?;
+    let bytes = usize::try_from(count).ok().and_then(|n| n.checked_mul(dtype::size(&stored)));
+    let Some(len) = bytes.filter(|n| *n <= MAX_BYTES) else {
+        return refuse!(Corrupt, "attribute {name} has {count} elements, too many to copy");
+    };
+    let mut bytes = vec![0u8; len.max(1)];
+    call!(Corrupt, H5Aread(id.0, stored.0, bytes.as_mut_ptr().cast()), "reading attribute {name}")?;
+    let c = c_name(name)?;
+    let new = open!(
+        Io,
+        H5Acreate2(to.0, c.as_ptr(), stored.0, space.0, H5P_DEFAULT, H5P_DEFAULT),
+        "creating attribute {name}"
+    )?;
+    call!(Io, H5Awrite(new.0, stored.0, bytes.as_ptr().cast()), "writing attribute {name}")?;
+    Ok(true)
 }

@@ -5,7 +5,7 @@ use std::ffi::{c_char, c_int, c_uint};
 use hdf5_metno_sys::h5::HADDR_UNDEF;
 use hdf5_metno_sys::h5d::{
     H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS, H5D_fill_value_t, H5D_layout_t, H5Dcreate2, H5Dget_create_plist,
-    H5Dget_offset, H5Dget_space, H5Dget_storage_size, H5Dopen2, H5Dread, H5Dwrite,
+    H5Dget_offset, H5Dget_space, H5Dget_storage_size, H5Dopen2, H5Dread, H5Dset_extent, H5Dwrite,
 };
 use hdf5_metno_sys::h5p::{
     H5P_CLS_DATASET_CREATE, H5P_CLS_LINK_CREATE, H5P_DEFAULT, H5Pcreate, H5Pfill_value_defined, H5Pget_chunk,
@@ -13,7 +13,7 @@ use hdf5_metno_sys::h5p::{
     H5Pset_chunk, H5Pset_create_intermediate_group, H5Pset_filter, H5Pset_obj_track_times, H5Pset_virtual,
 };
 use hdf5_metno_sys::h5s::{
-    H5S_ALL, H5S_class_t, H5S_seloper_t, H5Screate, H5Screate_simple, H5Sget_simple_extent_dims,
+    H5S_ALL, H5S_UNLIMITED, H5S_class_t, H5S_seloper_t, H5Screate, H5Screate_simple, H5Sget_simple_extent_dims,
     H5Sget_simple_extent_ndims, H5Sget_simple_extent_type, H5Sselect_hyperslab,
 };
 use hdf5_metno_sys::h5z::{H5Z_FLAG_MANDATORY, H5Z_FLAG_OPTIONAL, H5Zfilter_avail};
@@ -208,6 +208,13 @@ pub(in super::super) struct NewFilter {
     pub(in super::super) optional: bool,
 }
 
+/// Whether a dataset may get more rows along its first axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Growth {
+    Fixed,
+    FirstAxis,
+}
+
 /// Makes a dataset at `path`, and the groups on the way. Without a chunk shape it is contiguous.
 pub(in super::super) fn create(
     file: &Id,
@@ -216,6 +223,19 @@ pub(in super::super) fn create(
     shape: &[u64],
     chunk: Option<&[u64]>,
     filters: &[NewFilter],
+) -> Result<Id> {
+    create_growing(file, path, stored, shape, chunk, filters, Growth::Fixed)
+}
+
+/// As [`create`]; one that grows must be chunked.
+pub(in super::super) fn create_growing(
+    file: &Id,
+    path: &str,
+    stored: &Id,
+    shape: &[u64],
+    chunk: Option<&[u64]>,
+    filters: &[NewFilter],
+    growth: Growth,
 ) -> Result<Id> {
     let list = open!(Io, H5Pcreate(*H5P_CLS_DATASET_CREATE), "preparing a dataset")?;
     // Same input, same bytes: no time of creation.
@@ -233,7 +253,11 @@ pub(in super::super) fn create(
     let space = if shape.is_empty() {
         open!(Io, H5Screate(H5S_class_t::H5S_SCALAR), "setting the shape")?
     } else {
-        open!(Io, H5Screate_simple(shape.len() as c_int, shape.as_ptr(), dtype::none()), "setting the shape")?
+        let mut most = shape.to_vec();
+        if let (Growth::FirstAxis, Some(first)) = (growth, most.first_mut()) {
+            *first = H5S_UNLIMITED;
+        }
+        open!(Io, H5Screate_simple(shape.len() as c_int, shape.as_ptr(), most.as_ptr()), "setting the shape")?
     };
     let name = c_name(path)?;
     open!(
@@ -241,6 +265,20 @@ pub(in super::super) fn create(
         H5Dcreate2(file.0, name.as_ptr(), stored.0, space.0, links.0, list.0, H5P_DEFAULT),
         "creating dataset {path}"
     )
+}
+
+/// Gives a dataset that may grow another shape; what lies outside of it is lost.
+pub(in super::super) fn set_shape(dataset: &Id, shape: &[u64]) -> Result<()> {
+    call!(Io, H5Dset_extent(dataset.0, shape.as_ptr()), "changing the shape to {shape:?}").map(drop)
+}
+
+/// The lengths that the axes may grow to; `None` for those without a limit.
+pub(in super::super) fn most(dataset: &Id) -> Result<Vec<Option<u64>>> {
+    let space = open!(Corrupt, H5Dget_space(dataset.0), "reading the shape")?;
+    let axes = call!(Corrupt, H5Sget_simple_extent_ndims(space.0), "reading the shape")? as usize;
+    let mut most = vec![0u64; axes];
+    call!(Corrupt, H5Sget_simple_extent_dims(space.0, std::ptr::null_mut(), most.as_mut_ptr()), "reading the shape")?;
+    Ok(most.into_iter().map(|m| (m != H5S_UNLIMITED).then_some(m)).collect())
 }
 
 /// Makes a virtual dataset at `path` that shows elements of dataset `source` of the same file, of the same shape.
@@ -289,4 +327,24 @@ pub(in super::super) fn write_all(dataset: &Id, of: DType, count: u64, bytes: &[
     }
     call!(Io, H5Dwrite(dataset.0, memory.0, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.as_ptr().cast()), "writing elements")
         .map(drop)
+}
+
+/// Writes the box of `count` elements an axis from `start` on, from native bytes, through the library and its filters.
+pub(in super::super) fn write_box(dataset: &Id, memory: &Id, start: &[u64], count: &[u64], bytes: &[u8]) -> Result<()> {
+    const WHAT: &str = "writing elements";
+    let elements = count.iter().product::<u64>();
+    if bytes.len() as u64 != elements * dtype::size(memory) as u64 {
+        return refuse!(Usage, "{} bytes do not fill a box of {elements} elements", bytes.len());
+    }
+    let in_file = open!(Corrupt, H5Dget_space(dataset.0), "{WHAT}")?;
+    let axes = call!(Corrupt, H5Sget_simple_extent_ndims(in_file.0), "{WHAT}")? as usize;
+    if axes != start.len() || axes != count.len() {
+        return refuse!(Usage, "a box of {} axes in a dataset of {axes}", count.len());
+    }
+    let (set, each) = (H5S_seloper_t::H5S_SELECT_SET, dtype::none());
+    let (start, count) = (start.as_ptr(), count.as_ptr());
+    call!(Io, H5Sselect_hyperslab(in_file.0, set, start, each, count, each), "{WHAT}")?;
+    let in_memory = open!(Io, H5Screate_simple(1, &raw const elements, each), "{WHAT}")?;
+    let data = bytes.as_ptr().cast();
+    call!(Io, H5Dwrite(dataset.0, memory.0, in_memory.0, in_file.0, H5P_DEFAULT, data), "{WHAT}").map(drop)
 }
