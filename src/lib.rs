@@ -12,6 +12,7 @@
 //! * an array in memory: [`Compacted`]
 //! * rows as they are made, and rows behind those of a file: [`ArrayWriter`], [`engine::append`]
 //! * reading a compacted file, whole or by slice, into `ndarray`: [`Reader`]
+//! * crops and counts of a mask packed to bits, where it lies in the file: [`collect::PackedMask`]
 //! * one transform on a slice of numbers: the functions of [`transform`]
 //! * how a recipe is built: [`Ask`], [`recipe::asks_from_json`]
 //!
@@ -28,7 +29,7 @@
 //! ```
 //!
 //! Layers, each importing only what stands left of it: [`error`], [`mod@array`], {[`transform`], [`coding`], [`metric`]},
-//! [`pipeline`], [`filter`], [`recipe`], {[`store`], [`report`]}, [`engine`], [`plan`](mod@plan), the command line.
+//! [`pipeline`], [`filter`], [`recipe`], {[`store`], [`report`]}, [`engine`], {[`plan`](mod@plan), [`collect`]}, the command line.
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should say where")
@@ -38,6 +39,7 @@ pub mod array;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod coding;
+pub mod collect;
 pub mod engine;
 pub mod error;
 pub mod filter;

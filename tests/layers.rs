@@ -14,7 +14,7 @@ const ROWS: &[&[&str]] = &[
     &["recipe"],
     &["store", "report"],
     &["engine"],
-    &["plan"],
+    &["plan", "collect"],
     &["cli"],
 ];
 

@@ -12,7 +12,7 @@ use super::bounds::{BOUNDS, BoundArgs, CodedArgs};
 use super::help;
 use super::limits::LimitArgs;
 use super::many_args::{ManyArgs, OnlyArgs};
-use super::number::{Memory, Threads};
+use super::number::{CacheSize, Memory, Threads};
 use crate::array::Slice;
 use crate::transform::{Fill, ScaleOffsetAsk};
 
@@ -319,9 +319,16 @@ pub(super) struct RestoreArgs {
     /// Compacted file: x.compact.npy, x.h5, x.h5:/group/name, or - for standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) input: OsString,
-    /// Only this part, in NumPy's syntax: '0:10,:,3' or '...,::2'
+    /// Only this part, in NumPy's syntax: '0:10,:,3' or '...,::2'; may be given several times
+    ///
+    /// Only this part, in NumPy's syntax: '0:10,:,3' or '...,::2'; of ordinary arrays as well. Only the bytes or chunks that it needs are
+    /// read. Given several times, each part goes to a file of its own: NAME.slice.npy, NAME.slice-2.npy, ..., or with -o OUT.npy to
+    /// OUT-1.npy, OUT-2.npy, ...
     #[arg(long, value_name = "SLICE", allow_hyphen_values = true, help_heading = OUTPUT)]
-    pub(super) slice: Option<Slice>,
+    pub(super) slice: Vec<Slice>,
+    /// Memory for decoded chunks while slices are read, e.g. 32MiB or 0; chunks that slices share are decoded once
+    #[arg(long, value_name = "SIZE", default_value = "32MiB", help_heading = RUN)]
+    pub(super) cache: CacheSize,
     #[command(flatten)]
     pub(super) only: OnlyArgs,
     #[command(flatten)]

@@ -93,6 +93,9 @@ pub(super) fn compact(input: &Place, args: &CompactArgs, voice: &Voice) -> Resul
 
 /// Restores all arrays of `input` and tells what was done.
 pub(super) fn restore(input: &Place, args: &RestoreArgs, voice: &Voice) -> Result<()> {
+    if args.slice.len() > 1 {
+        return refuse!(Usage, "one --slice at a time is taken of several arrays; name one array: {input}:NAME");
+    }
     let place = names::restored_many(input, args.output.output.as_deref())?;
     options::check(&args.output, false, Some(&place))?;
     let target = options::target(&args.output, Some(place.clone()));
@@ -100,7 +103,8 @@ pub(super) fn restore(input: &Place, args: &RestoreArgs, voice: &Voice) -> Resul
     let only = args.only.patterns()?;
     let many = progress::with_bar(voice.shows_progress(), |tell| {
         let settings = RestoreOptions {
-            slice: args.slice.clone(),
+            slice: args.slice.first().cloned(),
+            cache_bytes: Some(args.cache.0),
             replace: options::replace(&args.output),
             sync: args.output.sync,
             npz,

@@ -30,7 +30,7 @@ pub(super) fn compacted(input: &Place, given: Option<&OsStr>, is_coded: bool) ->
 
 /// The output of restoring `input`, likewise. A default name never is that of a file that exists.
 pub(super) fn restored(input: &Place, given: Option<&OsStr>, is_slice: bool) -> Result<Place> {
-    output(input, given, |folder| restored_name(input, folder, is_slice, "npy"))
+    output(input, given, |folder| restored_name(input, folder, is_slice, "npy", &[]))
 }
 
 /// The output of compacting all arrays of `input`, likewise.
@@ -41,12 +41,30 @@ pub(super) fn compacted_many(input: &Place, given: Option<&OsStr>, is_coded: boo
 
 /// The output of restoring all arrays of `input`, likewise.
 pub(super) fn restored_many(input: &Place, given: Option<&OsStr>) -> Result<Place> {
-    output(input, given, |folder| restored_name(input, folder, false, ending_many(input)))
+    output(input, given, |folder| restored_name(input, folder, false, ending_many(input), &[]))
 }
 
 /// Archives go to archives, HDF5 to HDF5.
 fn ending_many(input: &Place) -> &'static str {
     if Format::of_name(&input.path) == Some(Format::Hdf5) { "h5" } else { "npz" }
+}
+
+/// The output of a slice of `input`, likewise; of several, the one with `number`: `OUT-1.npy` where `OUT.npy` is given. No default
+/// name is one of those `taken` by the slices before.
+pub(super) fn sliced(input: &Place, given: Option<&OsStr>, number: Option<usize>, taken: &[PathBuf]) -> Result<Place> {
+    let place = output(input, given, |folder| restored_name(input, folder, true, "npy", taken))?;
+    let named = given.is_some_and(|g| !Path::new(g).is_dir() && place == self::place(g));
+    let (Some(number), true) = (number, named) else { return Ok(place) };
+    if let Some(member) = &place.member {
+        let member = format!("{member}-{number}");
+        return Ok(Place { path: place.path, member: Some(member) });
+    }
+    let mut name = joined(&stem(&place.path), &format!("-{number}"));
+    if let Some(ending) = place.path.extension().filter(|_| Format::of_name(&place.path).is_some()) {
+        name.push(".");
+        name.push(ending);
+    }
+    Ok(Place { path: place.path.with_file_name(name), member: None })
 }
 
 fn output(input: &Place, given: Option<&OsStr>, default: impl FnOnce(&Path) -> PathBuf) -> Result<Place> {
@@ -84,7 +102,7 @@ fn compacted_name(input: &Place, is_coded: bool) -> OsString {
     joined(&stem, &format!("{MARK}.{ending}"))
 }
 
-fn restored_name(input: &Place, folder: &Path, is_slice: bool, ending: &str) -> PathBuf {
+fn restored_name(input: &Place, folder: &Path, is_slice: bool, ending: &str, taken: &[PathBuf]) -> PathBuf {
     let whole = match &input.member {
         Some(member) => last_part(member.strip_suffix(".npy").unwrap_or(member)),
         None => stem(&input.path),
@@ -103,7 +121,7 @@ fn restored_name(input: &Place, folder: &Path, is_slice: bool, ending: &str) -> 
         .into_iter()
         .chain(names)
         .map(|name| folder.join(name))
-        .find(|path| std::fs::symlink_metadata(path).is_err())
+        .find(|path| std::fs::symlink_metadata(path).is_err() && !taken.contains(path))
         .unwrap_or_else(|| folder.join(joined(base, &format!(".{ending}"))))
 }
 
@@ -172,6 +190,11 @@ mod tests {
             std::fs::write(output, b"").unwrap();
         }
         assert_eq!(restored(&input, None, true).unwrap().path, dir.path().join("x.slice.npy"));
+        let numbered = |given: &str, n| sliced(&input, Some(OsStr::new(given)), Some(n), &[]).unwrap().to_string();
+        assert_eq!(numbered("out/crop.npy", 2), "out/crop-2.npy");
+        assert_eq!(numbered("crop.h5:/g/x", 3), "crop.h5:/g/x-3");
+        let taken = [dir.path().join("x.slice.npy")];
+        assert_eq!(sliced(&input, None, Some(2), &taken).unwrap().path, dir.path().join("x.slice-2.npy"));
         let plain = Place { path: dir.path().join("y.npy"), member: None };
         assert_eq!(restored(&plain, None, false).unwrap().path, dir.path().join("y.restored.npy"));
         let h5 = Place { path: dir.path().join("z.compact.h5"), member: None };

@@ -54,6 +54,21 @@ impl FromStr for Memory {
     }
 }
 
+/// The value of `--cache`, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CacheSize(pub(super) u64);
+
+impl FromStr for CacheSize {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match bytes(text) {
+            Some(bytes) => Ok(Self(bytes)),
+            None => refuse!(Usage, "{text:?} is not a size; write e.g. 32MiB, 1GB or 0"),
+        }
+    }
+}
+
 /// A size as it is written, in bytes.
 pub(super) fn bytes(text: &str) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
@@ -118,6 +133,7 @@ mod tests {
     #[test]
     fn the_default_written_in_the_help_is_the_default() {
         assert_eq!("256MiB".parse::<Memory>().ok(), Some(Memory::default()));
+        assert_eq!("32MiB".parse::<CacheSize>().ok(), Some(CacheSize(crate::engine::DEFAULT_CACHE)));
     }
 
     #[test]

@@ -1,10 +1,20 @@
 //! `compact restore FILE`.
 
+use serde::Serialize;
+
 use super::args::RestoreArgs;
 use super::voice::Voice;
 use super::{compacting, many, names, options, progress, table};
-use crate::engine::{Reader, RestoreOptions, restore};
-use crate::error::Result;
+use crate::array::Slice;
+use crate::engine::{Reader, RestoreOptions, Restored, Target, restore_all};
+use crate::error::{Result, refuse};
+use crate::store::Place;
+
+/// What several slices came to, in the order in which they were asked for.
+#[derive(Debug, Serialize)]
+struct Slices {
+    slices: Vec<Restored>,
+}
 
 /// Restores what the arguments name and tells what was done.
 pub(super) fn run(args: &RestoreArgs, voice: &Voice) -> Result<()> {
@@ -12,16 +22,17 @@ pub(super) fn run(args: &RestoreArgs, voice: &Voice) -> Result<()> {
     if many::is_meant(&input, args.only.are_given(), args.output.output.as_deref())? {
         return many::restore(&input, args, voice);
     }
-    let given = args.output.output.as_deref();
-    let place = options::place(&input, &args.output, |input| names::restored(input, given, args.slice.is_some()))?;
-    options::check(&args.output, false, place.as_ref())?;
-    let npz = options::npz(&args.output, place.as_ref())?;
-    let target = options::target(&args.output, place);
+    let parts = parts(args, &input)?;
+    let npz = match parts.first() {
+        Some((_, Target::Place(place))) => options::npz(&args.output, Some(place))?,
+        _ => options::npz(&args.output, None)?,
+    };
     #[cfg(feature = "hdf5")]
     let hdf5 = options::hdf5(&args.output, None)?;
-    let restored = progress::with_bar(voice.shows_progress(), |tell| {
+    let mut restored = progress::with_bar(voice.shows_progress(), |tell| {
         let settings = RestoreOptions {
-            slice: args.slice.clone(),
+            slice: None,
+            cache_bytes: Some(args.cache.0),
             replace: options::replace(&args.output),
             sync: args.output.sync,
             npz,
@@ -29,11 +40,39 @@ pub(super) fn run(args: &RestoreArgs, voice: &Voice) -> Result<()> {
             hdf5,
             resources: options::resources(&args.run, tell),
         };
-        restore(&input, &target, &settings)
+        restore_all(&input, &parts, &settings)
     })?;
-    voice.result(&restored, |paint| {
-        // Standard input may be gone by now; a file tells once more what its making lost.
-        let reader = if names::is_stdin(&input) { None } else { Reader::at(&input).ok() };
-        table::restored(&restored, reader.as_ref(), paint)
-    })
+    // Standard input may be gone by now; a file tells once more what its making lost.
+    let reader = || if names::is_stdin(&input) { None } else { Reader::at(&input).ok() };
+    if args.slice.len() > 1 {
+        let all = Slices { slices: restored };
+        return voice.result(&all, |paint| {
+            let reader = reader();
+            all.slices.iter().map(|one| table::restored(one, reader.as_ref(), paint)).collect()
+        });
+    }
+    match restored.pop() {
+        Some(one) => voice.result(&one, |paint| table::restored(&one, reader().as_ref(), paint)),
+        None => refuse!(Usage, "there is nothing to restore"),
+    }
+}
+
+/// What goes where.
+fn parts(args: &RestoreArgs, input: &Place) -> Result<Vec<(Option<Slice>, Target)>> {
+    let given = args.output.output.as_deref();
+    let mut parts: Vec<(Option<Slice>, Target)> = Vec::new();
+    let mut taken = Vec::new();
+    if args.slice.is_empty() {
+        let place = options::place(input, &args.output, |input| names::restored(input, given, false))?;
+        options::check(&args.output, false, place.as_ref())?;
+        return Ok(vec![(None, options::target(&args.output, place))]);
+    }
+    for (i, slice) in args.slice.iter().enumerate() {
+        let number = (args.slice.len() > 1).then_some(i + 1);
+        let place = options::place(input, &args.output, |input| names::sliced(input, given, number, &taken))?;
+        options::check(&args.output, false, place.as_ref())?;
+        taken.extend(place.as_ref().map(|p| p.path.clone()));
+        parts.push((Some(slice.clone()), options::target(&args.output, place)));
+    }
+    Ok(parts)
 }

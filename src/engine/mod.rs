@@ -1,6 +1,9 @@
 //! Moves parts from a source to a sink on all cores within a bound of memory; the only layer that starts threads.
 
+mod ahead;
 mod assess;
+mod batches;
+mod blocks;
 mod budgeted;
 #[cfg(feature = "hdf5")]
 mod coded;
@@ -15,7 +18,9 @@ mod many;
 mod memory;
 mod ordered;
 mod passes;
+mod reading;
 mod restore;
+mod shuffled;
 mod spooled;
 mod tallied;
 mod transposed;
@@ -29,6 +34,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Grain, Pipeline, Sink, Source, Tally, Work};
 
 pub use assess::{AssessOptions, CompareOptions, assess, compare, describe};
+pub use batches::{Batch, BatchOptions, Batches, Mixing};
+pub use blocks::Blocks;
 #[cfg(feature = "hdf5")]
 pub use coded::CodedOptions;
 pub use compact::{CompactOptions, Target, compact};
@@ -38,7 +45,8 @@ pub use many::{
     CompactGroup, Many, ManyOptions, Member, Pattern, RestoredMember, Skipped, compact_many, is_many, restore_many,
 };
 pub use memory::Compacted;
-pub use restore::{Reader, RestoreOptions, Restored, restore};
+pub use reading::{DEFAULT_CACHE, MappedArray, ReadOptions};
+pub use restore::{Reader, RestoreOptions, Restored, restore, restore_all};
 pub use tallied::Report;
 
 pub(crate) use passes::{each, look, tally, with_array};

@@ -1,5 +1,6 @@
 //! A compacted file in, the original array out: whole, or a slice of it, to a file or into memory.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ndarray::ArrayD;
@@ -7,10 +8,11 @@ use ndarray::ArrayD;
 use super::compact::{format_of, never_the_input};
 use super::inside::{self, Inside};
 use super::memory::Gather;
+use super::reading::{DEFAULT_CACHE, ReadOptions, SMALL_BYTES, Works};
 use super::tallied::side;
 use super::transposed::Transposed;
 use super::{Flow, Nowhere, Phase, Resources, Target, WriteTo, prefer, run, spooled};
-use crate::array::{Buf, Element, Slice, Spec, to_ndarray};
+use crate::array::{Buf, Element, Slice, Span, Spec, to_ndarray};
 use crate::error::{Result, refuse};
 use crate::pipeline::{Pipeline, Sliced, Source};
 use crate::recipe::{Axes, Original, Record};
@@ -22,6 +24,9 @@ use crate::store::{Format, NpyWriter, Opened, Packing, Place, Replace, open, rev
 pub struct RestoreOptions<'a> {
     /// Take only this part.
     pub slice: Option<Slice>,
+    /// Bytes of decoded chunks kept for a slice, so that none is decoded twice; `None` for [`ReadOptions`]' own number. The whole
+    /// array needs none.
+    pub cache_bytes: Option<u64>,
     /// Whether an output of the same name may be replaced.
     pub replace: Replace,
     /// Have the output on disk before it gets its name, even where it replaces nothing.
@@ -38,7 +43,8 @@ pub struct RestoreOptions<'a> {
 /// What a restore did.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Restored {
-    /// The compacted file.
+    /// The compacted file. After a slice of a dataset of many chunks its stored bytes are the whole file's: adding up its chunks would
+    /// take longer than the slice.
     pub input: Side,
     /// What was written; `None` for a dry run.
     pub output: Option<Side>,
@@ -55,29 +61,38 @@ pub struct Restored {
 /// let first: ndarray::ArrayD<f64> = reader.slice("0, :, ::2")?;
 /// # Ok::<(), ndcompact::Error>(())
 /// ```
-#[derive(Debug)]
+///
+/// Clones read the same open file and share what it keeps in memory.
+#[derive(Debug, Clone)]
 pub struct Reader {
-    opened: Opened,
-    record: Option<Record>,
-    pipeline: Pipeline,
-    shown: Spec,
+    pub(super) opened: Arc<Opened>,
+    pub(super) record: Option<Record>,
+    pub(super) pipeline: Pipeline,
+    pub(super) shown: Spec,
     /// The axis order in which `pipeline` gives the original.
-    axes: Axes,
+    pub(super) axes: Axes,
+    pub(super) options: ReadOptions,
+    pub(super) works: Arc<Works>,
 }
 
 impl Reader {
     /// Opens the array at `place`: `file.npy`, `archive.npz:name` or `file.h5:/group/name`.
     pub fn open(place: &str) -> Result<Self> {
-        Self::at(&Place::parse(place))
+        Self::open_with(place, ReadOptions::default())
     }
 
-    /// Opens the array at `place`.
+    /// Opens the array at `place`, to be read once: nothing is kept from slice to slice.
     pub fn at(place: &Place) -> Result<Self> {
         Self::of(open(place)?)
     }
 
     /// As [`Reader::at`] for what is open already.
     pub(super) fn of(opened: Opened) -> Result<Self> {
+        Self::of_with(opened, ReadOptions { cache_bytes: 0, ..ReadOptions::default() })
+    }
+
+    pub(super) fn of_with(mut opened: Opened, options: ReadOptions) -> Result<Self> {
+        opened.keep_chunks(options.cache_bytes);
         let record = opened.record()?;
         let (pipeline, shown, axes) = match &record {
             Some(record) => (record.shown_through()?, record.shown()?, record.axes),
@@ -86,7 +101,7 @@ impl Reader {
                 (Pipeline::bind(opened.spec(), &[])?, opened.shown().clone(), axes)
             }
         };
-        Ok(Self { opened, record, pipeline, shown, axes })
+        Ok(Self { opened: Arc::new(opened), record, pipeline, shown, axes, options, works: Arc::default() })
     }
 
     /// Dtype and shape of the original array.
@@ -116,10 +131,18 @@ impl Reader {
     }
 
     /// Has what is read held against the recorded checksum by [`Opened::verify`](crate::store::Opened).
-    pub(super) fn expect_recorded(&mut self) {
-        if let Some(sum) = self.record.as_ref().and_then(|r| r.crc32) {
-            self.opened.expect(sum);
+    ///
+    /// # Errors
+    /// `Usage` where clones of this read the same open file.
+    pub(super) fn expect_recorded(&mut self) -> Result<()> {
+        let Some(sum) = self.record.as_ref().and_then(|r| r.crc32) else { return Ok(()) };
+        match Arc::get_mut(&mut self.opened) {
+            Some(opened) => opened.expect(sum),
+            None => {
+                return refuse!(Usage, "{}: others read it, so its checksum cannot be watched", self.opened.place());
+            }
         }
+        Ok(())
     }
 
     /// The shape of the chunks the file is stored in, in the original array's axes; `None` where it is not chunked, and where
@@ -155,7 +178,7 @@ impl Reader {
 
     /// A slice of the original array, of whatever dtype it is.
     pub fn part(&self, slice: &Slice) -> Result<(Spec, Buf)> {
-        self.part_with(slice, &Resources::default())
+        self.part_with(slice, &self.options.resources())
     }
 
     /// As [`Reader::part`], with threads and memory to choose. The result itself comes on top of the memory bound.
@@ -163,6 +186,11 @@ impl Reader {
         self.with_view(Axes::C, Some(slice), resources, |view, unit| {
             let mut buf = Buf::new();
             buf.reset(view.spec().dtype(), view.spec().count())?;
+            if view.spec().bytes() <= SMALL_BYTES {
+                let whole = [Span::new(0, view.spec().count())];
+                self.works.with(self, |work| view.read(&whole, &mut buf, work))?;
+                return Ok((view.spec().clone(), buf));
+            }
             let to = Gather::new(&mut buf);
             run(&self.flow(view, unit), &to, None, resources)?;
             Ok((view.spec().clone(), buf))
@@ -170,7 +198,7 @@ impl Reader {
     }
 
     /// How `view` of the original array is cut.
-    fn flow<'a>(&self, view: &'a dyn Source, unit: u64) -> Flow<'a> {
+    pub(super) fn flow<'a>(&self, view: &'a dyn Source, unit: u64) -> Flow<'a> {
         let size = view.spec().dtype().size() as u64;
         Flow {
             source: view,
@@ -181,7 +209,7 @@ impl Reader {
             cut: None,
             prefer: match view.grain() {
                 Some(grain) => Some(grain.step),
-                None => prefer(&self.opened, self.pipeline.unit().output, self.pipeline.unit().input),
+                None => prefer(self.opened.as_ref(), self.pipeline.unit().output, self.pipeline.unit().input),
             },
             phase: Phase::Restoring,
             original_bytes: view.spec().bytes(),
@@ -197,8 +225,9 @@ impl Reader {
         with: impl FnOnce(&dyn Source, u64) -> Result<R>,
     ) -> Result<R> {
         // Chunks that lie across C order are decoded once each into a temporary file; a slice reads only what it needs.
-        let pieces = if slice.is_none() { spooled::by_pieces(&self.opened, resources)? } else { None };
-        let stored: &dyn Source = pieces.as_ref().map_or(&self.opened, |s| s);
+        let opened = self.opened.as_ref();
+        let pieces = if slice.is_none() { spooled::by_pieces(opened, resources)? } else { None };
+        let stored: &dyn Source = pieces.as_ref().map_or(opened, |s| s);
         let restoring = self.pipeline.restoring(stored);
         let unit = self.pipeline.unit().input;
         let (spool, transposed);
@@ -225,26 +254,60 @@ impl Reader {
 }
 
 /// Restores the original array (or a slice of it) from the compacted file at `input` into `target`, with its dtype, byte
-/// order and axis order.
+/// order and axis order. A slice may be taken of an ordinary array as well.
 pub fn restore(input: &Place, target: &Target, options: &RestoreOptions<'_>) -> Result<Restored> {
-    if let Target::Place(place) = target
-        && Format::of_name(&place.path) == Some(Format::Npz)
-    {
-        return super::many::restore_one(input, place, options);
+    restore_all(input, &[(options.slice.clone(), target.clone())], options)?
+        .pop()
+        .map_or_else(|| refuse!(Usage, "there is nothing to restore"), Ok)
+}
+
+/// As [`restore`], several slices of one file, each into a target of its own; `options.slice` is not used. Chunks that slices
+/// share are decoded once, as far as the cache reaches.
+pub fn restore_all(
+    input: &Place,
+    parts: &[(Option<Slice>, Target)],
+    options: &RestoreOptions<'_>,
+) -> Result<Vec<Restored>> {
+    let mut slices: Option<Reader> = None;
+    let mut done = Vec::with_capacity(parts.len());
+    for (slice, target) in parts {
+        let options = RestoreOptions { slice: slice.clone(), ..options.clone() };
+        if let Target::Place(place) = target
+            && Format::of_name(&place.path) == Some(Format::Npz)
+        {
+            done.push(super::many::restore_one(input, place, &options)?);
+            continue;
+        }
+        let reader = match (&slices, slice) {
+            (Some(reader), Some(_)) => reader.clone(),
+            (None, Some(_)) => {
+                let cache_bytes = options.cache_bytes.unwrap_or(DEFAULT_CACHE);
+                let reader = Reader::of_with(open(input)?, ReadOptions { cache_bytes, ..ReadOptions::default() })?;
+                slices.insert(reader).clone()
+            }
+            (_, None) => Reader::at(input)?,
+        };
+        done.push(restore_part(reader, input, target, options)?);
     }
-    let reader = Reader::at(input)?;
-    let Some(record) = reader.record.clone() else {
-        return refuse!(
-            Usage,
-            "{input} is an ordinary array of {}: there is no recipe in it or beside it, so nothing to undo",
-            reader.shown
-        );
+    Ok(done)
+}
+
+fn restore_part(reader: Reader, input: &Place, target: &Target, mut options: RestoreOptions<'_>) -> Result<Restored> {
+    let original = match &reader.record {
+        Some(record) => record.original.clone(),
+        None if options.slice.is_some() => ordinary(&reader)?,
+        None => {
+            return refuse!(
+                Usage,
+                "{input} is an ordinary array of {}: there is no recipe in it or beside it, so nothing to undo",
+                reader.shown
+            );
+        }
     };
-    let mut options = options.clone();
     if let Target::Place(place) = target {
         options.replace = never_the_input(input, place, options.replace)?;
     }
-    opened(reader, &record.original, target, None, &options)
+    opened(reader, &original, target, None, &options)
 }
 
 /// Restores what was opened, to be stored as `original` says; `inside` takes it, where the output holds several arrays.
@@ -257,8 +320,8 @@ pub(super) fn opened(
 ) -> Result<Restored> {
     let start = Instant::now();
     let input = reader.opened.place().clone();
-    if let (Some(sum), None) = (reader.record.as_ref().and_then(|r| r.crc32), &options.slice) {
-        reader.opened.expect(sum);
+    if options.slice.is_none() {
+        reader.expect_recorded()?;
     }
     let format = inside.map_or_else(|| format_of(target), |i| Ok(i.format()))?;
     let to_npy = format != Format::Hdf5;
@@ -298,11 +361,25 @@ pub(super) fn opened(
         };
         Ok((view.spec().shape().to_vec(), output))
     })?;
+    let stored_bytes =
+        if options.slice.is_some() { reader.opened.stored_bytes_soon() } else { reader.opened.stored_bytes() };
     Ok(Restored {
-        input: side(&input, reader.opened.format(), reader.opened.shown(), reader.opened.stored_bytes()),
+        input: side(&input, reader.opened.format(), reader.opened.shown(), stored_bytes),
         shape: output.as_ref().map_or(shape, |o: &Side| o.shape.clone()),
         output,
         seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+/// An array that nothing was done to.
+fn ordinary(reader: &Reader) -> Result<Original> {
+    Ok(Original {
+        dtype: reader.shown.dtype(),
+        byte_order: reader.opened.byte_order(),
+        axes: reader.axes,
+        shape: reader.shown.shape().to_vec(),
+        fill: reader.opened.fill()?,
+        cf: reader.opened.cf()?,
     })
 }
 

@@ -68,6 +68,8 @@ pub struct Work {
     pub(crate) slice_need: Vec<Span>,
     pub(crate) spare: [Buf; 2],
     pub(crate) gather: [Buf; 2],
+    /// Whether what it reads may well be read again soon, so that a store's cache should keep it.
+    pub(crate) keep: bool,
     /// What this worker has counted.
     pub tally: Tally,
     slots: Vec<(usize, Box<dyn Any + Send>)>,

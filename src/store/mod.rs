@@ -4,6 +4,7 @@ mod append;
 mod checksum;
 #[cfg(feature = "hdf5")]
 pub mod hdf5;
+mod map;
 mod npy;
 mod npz;
 mod open;
@@ -12,9 +13,10 @@ mod spool;
 
 pub use append::append;
 pub use checksum::sha256;
+pub use map::Mapping;
 pub use npy::{NpyFile, NpyGrowing, NpyWriter, sidecar_path};
 pub use npz::{Archive, Mapped, Npz, NpzCodec, NpzWriter, Packing, Scattered, Unpacking, members};
-pub use open::{Format, Opened, Place, arrays, open};
+pub use open::{Format, Opened, Place, arrays, open, open_bytes};
 pub use output::{Pending, Replace};
 
 pub(crate) use npy::reversed;

@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::NpyFile;
 use super::npz::{self, Archive};
+use super::{Mapping, NpyFile};
 use crate::array::{Buf, ByteOrder, Span, Spec};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::{Grain, Source, Work};
@@ -94,6 +95,8 @@ pub struct Opened {
     store: Store,
     place: Place,
     format: Format,
+    /// The file in memory that it was opened from: its name is good as long as this is open.
+    memory: Option<File>,
     /// Where it is a member of an archive: how it stands there.
     member: Option<npz::Stands>,
 }
@@ -105,7 +108,7 @@ const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 pub(crate) fn open_in(archive: &Archive, name: Option<&str>) -> Result<Opened> {
     let (npy, stands) = npz::open(archive, name)?;
     let place = Place { path: archive.path().to_owned(), member: name.map(str::to_owned) };
-    Ok(Opened { store: Store::Npy(Box::new(npy)), place, format: Format::Npz, member: Some(stands) })
+    Ok(Opened { store: Store::Npy(Box::new(npy)), place, format: Format::Npz, member: Some(stands), memory: None })
 }
 
 /// Opens the array at `place`. `-` is standard input, which must be a `.npy` file, or a `.npz` of which only one array is wanted.
@@ -122,7 +125,7 @@ pub fn open(place: &Place) -> Result<Opened> {
             return Ok(Opened { place: place.clone(), ..opened });
         }
         let store = Store::Npy(Box::new(NpyFile::from_file(file, shown, 0, len)?));
-        return Ok(Opened { store, place: place.clone(), format: Format::Npy, member: None });
+        return Ok(Opened { store, place: place.clone(), format: Format::Npy, member: None, memory: None });
     }
     let path = &place.path;
     let failed = |e| Error::io(format!("opening {}", path.display()), e);
@@ -160,7 +163,26 @@ pub fn open(place: &Place) -> Result<Opened> {
             String::from_utf8_lossy(&head[..have])
         );
     };
-    Ok(Opened { store, place: place.clone(), format, member: None })
+    Ok(Opened { store, place: place.clone(), format, member: None, memory: None })
+}
+
+/// Opens the array `member` of a whole file that is in memory: of an archive or an HDF5 file by its name, which may be left out
+/// where there is one array.
+///
+/// The bytes are copied once, into a file that lies in memory and has no name: from there on it is read as any other.
+pub fn open_bytes(bytes: &[u8], member: Option<&str>) -> Result<Opened> {
+    const WHAT: &str = "bytes in memory";
+    let failed = |e: std::io::Error| Error::io("holding a file in memory", e);
+    let fd = rustix::fs::memfd_create("ndcompact", rustix::fs::MemfdFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
+    let file = File::from(fd);
+    file.write_all_at(bytes, 0).map_err(failed)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    let place = Place { path, member: member.map(str::to_owned) };
+    // The name that the system gives it would mean nothing to the reader of a message.
+    let named = |e: Error| e.renamed(&place.path.display().to_string(), WHAT);
+    let mut opened = open(&place).map_err(named)?;
+    opened.memory = Some(file);
+    Ok(opened)
 }
 
 #[cfg(feature = "hdf5")]
@@ -310,6 +332,43 @@ impl Opened {
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.stored_bytes(),
         }
+    }
+
+    /// As [`Opened::stored_bytes`]; the file's length where chunks would have to be added up, which takes longer than a slice.
+    pub(crate) fn stored_bytes_soon(&self) -> u64 {
+        #[cfg(feature = "hdf5")]
+        if let Store::Hdf5(h5) = &self.store
+            && h5.known_bytes().is_none()
+            && let Ok(meta) = std::fs::metadata(&self.place.path)
+        {
+            return meta.len();
+        }
+        self.stored_bytes()
+    }
+
+    /// Keeps up to `bytes` of decoded chunks as long as this is open, for all threads that read it; 0 keeps none. Files without
+    /// chunks need none.
+    #[cfg_attr(not(feature = "hdf5"), expect(unused_variables, reason = "no other files have chunks"))]
+    pub(crate) fn keep_chunks(&mut self, bytes: u64) {
+        match &mut self.store {
+            Store::Npy(_) => {}
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => h5.keep_chunks(bytes),
+        }
+    }
+
+    /// Maps the elements into memory, in the order of the file and its byte order; `None` where they do not lie in one piece.
+    pub(crate) fn map(&self) -> Result<Option<Mapping>> {
+        let bytes = self.spec().bytes();
+        let (file, at) = match &self.store {
+            Store::Npy(npy) => npy.region(),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => match h5.region() {
+                Some(region) => region,
+                None => return Ok(None),
+            },
+        };
+        Mapping::new(file, at, bytes).map(Some).map_err(|e| e.at(&self.place))
     }
 
     /// Whether rows can be appended in place, without making the file anew.

@@ -40,7 +40,7 @@ pub fn append(to: &Place, more: &[Place], options: &AppendOptions<'_>) -> Result
             return refuse!(Usage, "{place} is the file that is appended to; copy it first");
         }
         let mut reader = Reader::at(place)?;
-        reader.expect_recorded();
+        reader.expect_recorded()?;
         readers.push(reader);
     }
     let settings = WriterOptions {

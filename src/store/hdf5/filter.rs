@@ -226,6 +226,11 @@ impl Filters {
         self.active(skipped).next().is_none()
     }
 
+    /// Whether any chunk could be stored as it is.
+    pub(super) fn may_be_idle(&self) -> bool {
+        !self.list.contains(&Filter::Fletcher32) && !self.list.contains(&Filter::Coded)
+    }
+
     /// Whether `stored` bytes can be a chunk of `chunk` bytes: known before anything is allocated for it.
     pub(super) fn check(&self, skipped: u32, stored: u64, chunk: u64) -> Result<()> {
         let (mut most, mut ratio, mut fixed) = (chunk, 1u64, true);

@@ -365,7 +365,7 @@ impl Growing {
     /// 0 where `old` is cut another way. The chunks of further rows are left out.
     pub fn take_chunks(&mut self, old: &Dataset) -> Result<u64> {
         let (chunk, shape) = (self.boxes.chunk().to_vec(), old.spec_of().shape());
-        let (Some(table), Some(c)) = (old.stored_chunks(), chunk.first()) else { return Ok(0) };
+        let (Some(table), Some(c)) = (old.stored_chunks()?, chunk.first()) else { return Ok(0) };
         if old.chunk() != Some(chunk.as_slice()) {
             return Ok(0);
         }

@@ -5,6 +5,7 @@
 
 mod attribute;
 mod boxes;
+mod cache;
 mod codec;
 mod container;
 mod filter;
@@ -18,6 +19,7 @@ mod lzf;
 mod raw;
 mod read;
 mod shuffle;
+mod table;
 mod tiles;
 mod write;
 mod zstandard;

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::attribute::RECIPE;
 use super::boxes::Boxes;
+use super::cache::ChunkCache;
 use super::filter::{Filters, Scratch, check_coded, room};
 use super::grid::{Grid, boxes};
 use super::layout;
 use super::list::{Described, absolute, describe, named, only, open_file};
 use super::raw::dataset::{Creation, FilterInfo, Layout};
-use super::raw::{self, Id, chunk};
+use super::raw::{self, Id};
+use super::table::{self, Table};
 use super::tiles::{self, TILES, Tiles};
 use crate::array::{Buf, ByteOrder, Span, Spec, total};
 use crate::error::{Error, Result, refuse};
@@ -27,9 +29,6 @@ const CACHE_CHUNKS: u64 = 64;
 
 /// Runs gathered before chunks are visited; bounds the list where runs are single elements.
 pub(super) const BATCH: usize = 1 << 15;
-
-/// Chunks whose places are kept in memory, 32 bytes each; files with more are read through the library.
-const MAX_CHUNKS: usize = 1 << 22;
 
 /// Unfiltered runs of at least so many bytes are read straight to their place.
 const DIRECT_BYTES: u64 = 64 << 10;
@@ -46,7 +45,7 @@ enum Access {
     /// Nothing was ever written.
     Unwritten,
     /// Chunks whose filters we run ourselves.
-    Chunks { grid: Grid, filters: Filters, table: Vec<chunk::Stored> },
+    Chunks { grid: Grid, filters: Filters, table: Table },
     /// In the tiles on and above the diagonals of symmetric matrices, which another dataset holds.
     Tiles { tiles: Tiles, inner: Box<Dataset> },
     /// By the library, one call at a time.
@@ -64,9 +63,10 @@ pub struct Dataset {
     chunk: Option<Vec<u64>>,
     fill: Vec<u8>,
     layout: String,
-    stored_bytes: u64,
     file: File,
     key: usize,
+    /// Decoded chunks for all threads; without it each worker keeps some of its own.
+    cache: Option<ChunkCache>,
     // Last, so that it is closed last.
     dataset: Id,
 }
@@ -114,10 +114,10 @@ impl Dataset {
             return refuse!(Usage, "{} holds no dataset {name}{}", path.display(), named(&file));
         }
         let dataset = raw::dataset::open(&file, &name).map_err(at)?;
-        Self::new(dataset, name.clone()).map_err(|e| e.at(format!("{}:{name}", path.display())))
+        Self::new(dataset, name.clone(), path).map_err(|e| e.at(format!("{}:{name}", path.display())))
     }
 
-    fn new(dataset: Id, name: String) -> Result<Self> {
+    fn new(dataset: Id, name: String, path: &Path) -> Result<Self> {
         let Described { spec, order, plain } = describe(&dataset, &name)?;
         let stored = raw::dtype::of_dataset(&dataset)?;
         let memory = raw::dtype::in_memory(&stored, spec.dtype())?;
@@ -127,27 +127,17 @@ impl Dataset {
         if let Layout::Chunked(chunk) = &creation.layout {
             check_coded(&creation.filters, plain.then_some((&spec, order)), chunk)?;
         }
-        let file = raw::file::descriptor(&raw::file::of(&dataset)?)?;
+        let file = raw::file::descriptor(&raw::file::of(&dataset)?, path)?;
         let length = file.metadata().map_err(|e| Error::io("asking for the file's length", e))?.len();
-        let access = access(&dataset, &spec, plain, &creation, length)?;
-        if let Some(Access::Chunks { grid, table, .. }) = &access
-            && raw::attribute::exists(&dataset, RECIPE)?
-        {
-            // HDF5 takes a chunk that its index has lost for one that was never written; we write every chunk.
-            let all = grid.counts().iter().product::<u64>();
-            if table.len() as u64 != all {
-                return refuse!(
-                    Corrupt,
-                    "{} of its {all} chunks are missing: the file is damaged",
-                    all - table.len() as u64
-                );
-            }
+        let mut access = access(&spec, plain, &creation, length)?;
+        if let Some(Access::Chunks { table, .. }) = &mut access {
+            table.prepare(&dataset, raw::attribute::exists(&dataset, RECIPE)?)?;
         }
         if creation.layout == Layout::Virtual
             && plain
             && let Some(beside) = raw::attribute::text(&dataset, TILES)?
         {
-            return Self::tiled(dataset, name, spec, order, &beside);
+            return Self::tiled(dataset, name, spec, order, &beside, path);
         }
         let access = match access {
             Some(access) => access,
@@ -158,7 +148,6 @@ impl Dataset {
         };
         static KEYS: AtomicUsize = AtomicUsize::new(0);
         let key = KEYS.fetch_add(1, Ordering::Relaxed);
-        let stored_bytes = raw::dataset::storage_size(&dataset);
         // As it would lie in the file, so that one swap of bytes serves written and unwritten elements.
         let mut fill = creation.fill;
         order.to_native(spec.dtype(), &mut fill);
@@ -166,23 +155,24 @@ impl Dataset {
             Layout::Chunked(shape) => Some(shape),
             _ => None,
         };
-        Ok(Self { name, spec, order, access, chunk, fill, layout, stored_bytes, file, key, dataset })
+        Ok(Self { name, spec, order, access, chunk, fill, layout, file, key, cache: None, dataset })
     }
 
     /// The dataset that mirrors the tiles in dataset `beside`.
-    fn tiled(dataset: Id, name: String, spec: Spec, order: ByteOrder, beside: &str) -> Result<Self> {
+    fn tiled(dataset: Id, name: String, spec: Spec, order: ByteOrder, beside: &str, path: &Path) -> Result<Self> {
         let file = raw::file::of(&dataset)?;
         let other = raw::dataset::open(&file, beside)?;
         if raw::attribute::exists(&other, TILES)? {
             return refuse!(Corrupt, "its tiles {beside} are themselves made of tiles");
         }
-        let inner = Self::new(other, beside.to_owned()).map_err(|e| e.at(beside))?;
+        let inner = Self::new(other, beside.to_owned(), path).map_err(|e| e.at(beside))?;
         let side = inner.chunk.as_ref().and_then(|c| c.last()).copied().unwrap_or(0).max(1);
         let tiles = Tiles::with_side(&spec, side)?;
         let fits = inner.spec == spec && inner.order == order && inner.chunk.as_deref() == Some(tiles.boxes().chunk());
         let (true, Access::Chunks { table, .. }) = (fits, &inner.access) else {
             return refuse!(Corrupt, "its tiles {beside} are {} in {}, no tiles of {spec}", inner.spec, inner.layout);
         };
+        let table = table.all(&inner.dataset)?;
         let is_there = |k| table.binary_search_by_key(&tiles.number(k).0, |s| s.number).is_ok();
         // So many entries are in memory already; what claims more is missing some.
         if table.len() as u64 != tiles.count() || !(0..tiles.count()).all(is_there) {
@@ -195,7 +185,7 @@ impl Dataset {
             chunk: inner.chunk.clone(),
             fill: inner.fill.clone(),
             layout: format!("virtual, mirrors {beside}: {}", inner.layout),
-            stored_bytes: inner.stored_bytes,
+            cache: None,
             file: inner.file.try_clone().map_err(|e| Error::io("duplicating the file's descriptor", e))?,
             key: KEYS.fetch_add(1, Ordering::Relaxed),
             access: Access::Tiles { tiles, inner: Box::new(inner) },
@@ -226,7 +216,36 @@ impl Dataset {
 
     /// Bytes that the elements take in the file, after compression.
     pub fn stored_bytes(&self) -> u64 {
-        self.stored_bytes
+        match &self.access {
+            Access::Chunks { table, .. } => table.known().unwrap_or_else(|| raw::dataset::storage_size(&self.dataset)),
+            Access::Tiles { inner, .. } => inner.stored_bytes(),
+            _ => raw::dataset::storage_size(&self.dataset),
+        }
+    }
+
+    /// As [`Dataset::stored_bytes`], where that is known without adding up all chunks.
+    pub(in crate::store) fn known_bytes(&self) -> Option<u64> {
+        match &self.access {
+            Access::Chunks { table, .. } => table.known(),
+            Access::Tiles { inner, .. } => inner.known_bytes(),
+            _ => Some(self.stored_bytes()),
+        }
+    }
+
+    /// Keeps up to `bytes` of decoded chunks as long as this is open, for all threads that read it; 0 keeps none.
+    pub(in crate::store) fn keep_chunks(&mut self, bytes: u64) {
+        self.cache = (bytes > 0).then(|| ChunkCache::new(bytes));
+        if let Access::Tiles { inner, .. } = &mut self.access {
+            inner.keep_chunks(bytes);
+        }
+    }
+
+    /// The file and the first byte in it of the elements, where they lie in one piece.
+    pub(in crate::store) fn region(&self) -> Option<(&File, u64)> {
+        match self.access {
+            Access::Contiguous { address } => Some((&self.file, address)),
+            _ => None,
+        }
     }
 
     /// The fill value that `_FillValue` (or `missing_value`) gives, where it is one number that the dtype can hold. NaN is
@@ -276,15 +295,15 @@ impl Dataset {
     }
 
     /// The chunks' stored bytes by number, as they are with the filters left out; `None` where chunks are not at hand one by one.
-    pub(super) fn stored_chunks(&self) -> Option<&[chunk::Stored]> {
+    pub(super) fn stored_chunks(&self) -> Result<Option<&[raw::chunk::Stored]>> {
         match &self.access {
-            Access::Chunks { table, .. } => Some(table),
-            _ => None,
+            Access::Chunks { table, .. } => table.all(&self.dataset).map(Some),
+            _ => Ok(None),
         }
     }
 
     /// The stored bytes of one of [`Dataset::stored_chunks`].
-    pub(super) fn stored_bytes_of(&self, stored: &chunk::Stored) -> Result<Vec<u8>> {
+    pub(super) fn stored_bytes_of(&self, stored: &raw::chunk::Stored) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         room(&mut bytes, stored.bytes as usize)?;
         self.pread(stored.address, &mut bytes)?;
@@ -303,9 +322,10 @@ impl Dataset {
 
     fn chunked(
         &self,
-        (grid, filters, table): (&Grid, &Filters, &[chunk::Stored]),
+        (grid, filters, table): (&Grid, &Filters, &Table),
         spans: &[Span],
         out: &mut [u8],
+        keep: bool,
         kept: &mut Kept,
     ) -> Result<()> {
         let mut to = 0;
@@ -318,18 +338,19 @@ impl Dataset {
                 kept.runs.push(Placed { chunk: run.chunk, to, from: run.from, len });
                 (at, to) = (at + len, to + len);
                 if kept.runs.len() == BATCH {
-                    self.visit((grid, filters, table), out, kept)?;
+                    self.visit((grid, filters, table), out, keep, kept)?;
                 }
             }
         }
-        self.visit((grid, filters, table), out, kept)
+        self.visit((grid, filters, table), out, keep, kept)
     }
 
     /// Serves the gathered runs chunk by chunk, so that each chunk is decoded once however runs alternate between chunks.
     fn visit(
         &self,
-        (grid, filters, table): (&Grid, &Filters, &[chunk::Stored]),
+        (grid, filters, table): (&Grid, &Filters, &Table),
         out: &mut [u8],
+        keep: bool,
         kept: &mut Kept,
     ) -> Result<()> {
         let mut runs = std::mem::take(&mut kept.runs);
@@ -341,36 +362,58 @@ impl Dataset {
         let chunk_bytes = elements * size as u64;
         for group in runs.chunk_by(|a, b| a.chunk == b.chunk) {
             let number = group[0].chunk;
-            let Ok(found) = table.binary_search_by_key(&number, |s| s.number) else {
-                for run in group {
-                    fill(&self.fill, place(out, run.to, run.len, size));
-                }
-                continue;
-            };
-            let stored = &table[found];
             let failed = |e: Error| e.at(format!("chunk {number}"));
-            filters.check(stored.skipped, stored.bytes, chunk_bytes).map_err(failed)?;
-            if filters.is_idle(stored.skipped)
-                && (chunk_bytes > CACHE_BYTES || group.iter().all(|r| r.len * size as u64 >= DIRECT_BYTES))
-            {
-                for run in group {
-                    self.pread(stored.address + run.from * size as u64, place(out, run.to, run.len, size))?;
+            if filters.may_be_idle() && (table.is_listed() || chunk_bytes > CACHE_BYTES) {
+                let Some(stored) = table.find(&self.dataset, number)? else {
+                    self.hand_out_fill(group, out);
+                    continue;
+                };
+                if filters.is_idle(stored.skipped)
+                    && (chunk_bytes > CACHE_BYTES || group.iter().all(|r| r.len * size as u64 >= DIRECT_BYTES))
+                {
+                    filters.check(stored.skipped, stored.bytes, chunk_bytes).map_err(failed)?;
+                    for run in group {
+                        self.pread(stored.address + run.from * size as u64, place(out, run.to, run.len, size))?;
+                    }
+                    continue;
                 }
-                continue;
+            }
+            if let Some(cache) = &self.cache
+                && cache.takes(chunk_bytes)
+            {
+                let is_whole = matches!(group, [run] if run.len == elements);
+                // Whole chunks are decoded to where they are wanted, unless they may be wanted once more.
+                let decoded = if is_whole && !keep {
+                    cache.get(number)
+                } else {
+                    let decode = || self.decode_new((filters, table), number, chunk_bytes, kept);
+                    cache.get_or_make(number, chunk_bytes, decode).map_err(failed)?
+                };
+                if let Some(decoded) = decoded {
+                    self.hand_out(group, &decoded, out);
+                    continue;
+                }
+                if !is_whole {
+                    self.hand_out_fill(group, out);
+                    continue;
+                }
             }
             if let [run] = group
                 && run.len == elements
             {
-                let raw = room(&mut kept.raw, stored.bytes as usize)?;
-                self.pread(stored.address, raw)?;
+                let fetched = self.fetch((filters, table), number, chunk_bytes, &mut kept.raw).map_err(failed)?;
+                let Some(fetched) = fetched else {
+                    self.hand_out_fill(group, out);
+                    continue;
+                };
                 let target = place(out, run.to, run.len, size);
-                filters.decode(stored.skipped, raw, target, &mut kept.scratch).map_err(failed)?;
+                let raw = &kept.raw[..fetched.bytes];
+                filters.decode(fetched.skipped, raw, target, &mut kept.scratch).map_err(failed)?;
                 continue;
             }
-            let decoded = self.decoded(filters, stored, chunk_bytes, kept).map_err(failed)?;
-            for run in group {
-                let from = run.from as usize * size;
-                place(out, run.to, run.len, size).copy_from_slice(&decoded[from..from + run.len as usize * size]);
+            match self.decoded((filters, table), number, chunk_bytes, kept).map_err(failed)? {
+                Some(decoded) => self.hand_out(group, decoded, out),
+                None => self.hand_out_fill(group, out),
             }
         }
         runs.clear();
@@ -378,20 +421,62 @@ impl Dataset {
         Ok(())
     }
 
-    /// The decoded bytes of a chunk, kept for the next read.
+    /// Copies the runs of one chunk out of its decoded bytes.
+    fn hand_out(&self, group: &[Placed], decoded: &[u8], out: &mut [u8]) {
+        let size = self.spec.dtype().size();
+        for run in group {
+            let from = run.from as usize * size;
+            place(out, run.to, run.len, size).copy_from_slice(&decoded[from..from + run.len as usize * size]);
+        }
+    }
+
+    /// The elements of a chunk that was never written.
+    fn hand_out_fill(&self, group: &[Placed], out: &mut [u8]) {
+        for run in group {
+            fill(&self.fill, place(out, run.to, run.len, self.spec.dtype().size()));
+        }
+    }
+
+    /// Reads the stored bytes of a chunk of `bytes` to the beginning of `raw`; `None` where it was never written.
+    fn fetch(
+        &self,
+        (filters, table): (&Filters, &Table),
+        number: u64,
+        bytes: u64,
+        raw: &mut Vec<u8>,
+    ) -> Result<Option<table::Fetched>> {
+        let check = |skipped, stored| filters.check(skipped, stored, bytes);
+        table.fetch(&self.dataset, number, raw, check, |at, to| self.pread(at, to))
+    }
+
+    /// The decoded bytes of a chunk, in memory of their own.
+    fn decode_new(
+        &self,
+        chunks: (&Filters, &Table),
+        number: u64,
+        bytes: u64,
+        kept: &mut Kept,
+    ) -> Result<Option<Vec<u8>>> {
+        let Some(fetched) = self.fetch(chunks, number, bytes, &mut kept.raw)? else { return Ok(None) };
+        let mut decoded = Vec::new();
+        let target = room(&mut decoded, bytes as usize)?;
+        chunks.0.decode(fetched.skipped, &kept.raw[..fetched.bytes], target, &mut kept.scratch)?;
+        Ok(Some(decoded))
+    }
+
+    /// The decoded bytes of a chunk, kept for the worker's next read; `None` where it was never written.
     fn decoded<'k>(
         &self,
-        filters: &Filters,
-        stored: &chunk::Stored,
+        chunks: (&Filters, &Table),
+        number: u64,
         bytes: u64,
         kept: &'k mut Kept,
-    ) -> Result<&'k [u8]> {
+    ) -> Result<Option<&'k [u8]>> {
         kept.clock += 1;
-        let place = match kept.chunks.iter().position(|c| c.number == stored.number) {
+        let place = match kept.chunks.iter().position(|c| c.number == number) {
             Some(place) => place,
             None => {
-                let raw = room(&mut kept.raw, stored.bytes as usize)?;
-                self.pread(stored.address, raw)?;
+                let Some(fetched) = self.fetch(chunks, number, bytes, &mut kept.raw)? else { return Ok(None) };
                 let most = (CACHE_BYTES / bytes.max(1)).clamp(1, CACHE_CHUNKS) as usize;
                 let mut buffer = Vec::new();
                 if kept.chunks.len() >= most
@@ -400,13 +485,13 @@ impl Dataset {
                     buffer = kept.chunks.swap_remove(oldest).bytes;
                 }
                 let target = room(&mut buffer, bytes as usize)?;
-                filters.decode(stored.skipped, raw, target, &mut kept.scratch)?;
-                kept.chunks.push(Decoded { number: stored.number, used: 0, bytes: buffer });
+                chunks.0.decode(fetched.skipped, &kept.raw[..fetched.bytes], target, &mut kept.scratch)?;
+                kept.chunks.push(Decoded { number, used: 0, bytes: buffer });
                 kept.chunks.len() - 1
             }
         };
         kept.chunks[place].used = kept.clock;
-        Ok(&kept.chunks[place].bytes)
+        Ok(Some(&kept.chunks[place].bytes))
     }
 
     fn contiguous(&self, address: u64, spans: &[Span], out: &mut [u8], kept: &mut Kept) -> Result<()> {
@@ -473,6 +558,7 @@ impl Source for Dataset {
         if let Access::Tiles { tiles, inner } = &self.access {
             return tiles::mirrored(tiles, inner.as_ref(), spans, out, work);
         }
+        let keep = work.keep;
         let Some(kept) = work.slot::<Kept>(self.key) else {
             return refuse!(Usage, "a worker's state is of another kind");
         };
@@ -481,7 +567,7 @@ impl Source for Dataset {
             Access::Unwritten => fill(&self.fill, bytes),
             Access::Contiguous { address } => self.contiguous(*address, spans, bytes, kept)?,
             Access::Chunks { grid, filters, table } => {
-                let result = self.chunked((grid, filters, table), spans, bytes, kept);
+                let result = self.chunked((grid, filters, table), spans, bytes, keep, kept);
                 result.map_err(|e| e.at(&self.name))?;
             }
             // Served above.
@@ -539,7 +625,7 @@ impl Source for Dataset {
 }
 
 /// How to read it without the library, where that is possible.
-fn access(dataset: &Id, spec: &Spec, plain: bool, creation: &Creation, length: u64) -> Result<Option<Access>> {
+fn access(spec: &Spec, plain: bool, creation: &Creation, length: u64) -> Result<Option<Access>> {
     if !plain {
         return Ok(None);
     }
@@ -558,20 +644,7 @@ fn access(dataset: &Id, spec: &Spec, plain: bool, creation: &Creation, length: u
         Layout::Chunked(shape) if !creation.bare_edges => {
             let Some(filters) = Filters::of(&creation.filters) else { return Ok(None) };
             let grid = Grid::new(spec.shape(), shape)?;
-            // Entries that a file of this length can hold: a stored chunk is at least a byte.
-            let most = MAX_CHUNKS.min(usize::try_from(length).unwrap_or(usize::MAX));
-            let Some(table) = chunk::table(dataset, shape, grid.counts(), most)? else { return Ok(None) };
-            for stored in &table {
-                if stored.address.checked_add(stored.bytes).is_none_or(|end| end > length) {
-                    return refuse!(
-                        Corrupt,
-                        "chunk {} ({} bytes at {}) does not fit the file's {length} bytes: it is cut short",
-                        stored.number,
-                        stored.bytes,
-                        stored.address
-                    );
-                }
-            }
+            let table = Table::new(&grid, shape, length);
             Ok(Some(Access::Chunks { grid, filters, table }))
         }
         _ => Ok(None),

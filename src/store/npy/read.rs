@@ -115,6 +115,11 @@ impl NpyFile {
         self.header.data_at
     }
 
+    /// The file and the first byte in it of the elements.
+    pub(in crate::store) fn region(&self) -> (&File, u64) {
+        (&self.file, self.header.data_at)
+    }
+
     /// Expects `crc32` of the whole file, header included.
     pub(in crate::store) fn expecting(mut self, crc32: u32) -> Result<Self> {
         let mut head = vec![0; (self.bytes - self.spec.bytes()) as usize];

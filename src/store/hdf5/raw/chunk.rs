@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_uint, c_void};
 
 use hdf5_metno_sys::h5::{haddr_t, hsize_t};
-use hdf5_metno_sys::h5d::{H5Dchunk_iter, H5Dwrite_chunk};
+use hdf5_metno_sys::h5d::{H5Dchunk_iter, H5Dread_chunk2, H5Dwrite_chunk};
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 
 use super::{Id, call};
@@ -86,4 +86,30 @@ pub(in super::super) fn write(dataset: &Id, offset: &[u64], skipped: u32, bytes:
     let (n, data) = (bytes.len(), bytes.as_ptr().cast());
     call!(Io, H5Dwrite_chunk(dataset.0, H5P_DEFAULT, skipped, offset.as_ptr(), n, data), "writing chunk {offset:?}")
         .map(drop)
+}
+
+/// The stored bytes and the left-out filters of the chunk whose first element is at `offset`: one look-up in the index, where
+/// [`table`] walks all of it. A chunk that was never written is an error as a damaged index is.
+pub(in super::super) fn look(dataset: &Id, offset: &[u64]) -> Result<(u64, u32)> {
+    fetch(dataset, offset, None)
+}
+
+/// Reads the stored bytes of the chunk whose first element is at `offset` into `out`, which must have the length that [`look`]
+/// gave; what it gives now comes back.
+pub(in super::super) fn read(dataset: &Id, offset: &[u64], out: &mut [u8]) -> Result<(u64, u32)> {
+    fetch(dataset, offset, Some(out))
+}
+
+fn fetch(dataset: &Id, offset: &[u64], out: Option<&mut [u8]>) -> Result<(u64, u32)> {
+    let (to, mut bytes) = match out {
+        Some(out) => (out.as_mut_ptr().cast::<c_void>(), out.len()),
+        None => (std::ptr::null_mut(), 0),
+    };
+    let mut skipped = 0;
+    call!(
+        Corrupt,
+        H5Dread_chunk2(dataset.0, H5P_DEFAULT, offset.as_ptr(), &raw mut skipped, to, &raw mut bytes),
+        "reading chunk {offset:?}"
+    )?;
+    Ok((bytes as u64, skipped))
 }

@@ -1,16 +1,16 @@
 //! Files and what lies in them.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, OsString, c_char, c_int, c_void};
 use std::fs::File;
 use std::os::fd::BorrowedFd;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::ptr;
 
 use hdf5_metno_sys::h5::{H5_index_t, H5_iter_order_t};
 use hdf5_metno_sys::h5f::{
     H5F_ACC_RDONLY, H5F_ACC_RDWR, H5F_ACC_TRUNC, H5F_LIBVER_LATEST, H5F_libver_t, H5F_scope_t, H5Fclose, H5Fcreate,
-    H5Fflush, H5Fget_vfd_handle, H5Fis_accessible, H5Fopen,
+    H5Fflush, H5Fget_name, H5Fget_vfd_handle, H5Fis_accessible, H5Fopen,
 };
 use hdf5_metno_sys::h5g::H5Gcreate2;
 use hdf5_metno_sys::h5i::{H5Iget_file_id, hid_t};
@@ -41,6 +41,20 @@ fn access(high: H5F_libver_t) -> Result<Id> {
     Ok(list)
 }
 
+/// Whether `path` is that of a file in memory, which has no other name.
+fn is_nameless(path: &Path) -> bool {
+    path.starts_with("/proc/self/fd")
+}
+
+/// As [`access`], for reading: a file without a name is left to C's driver, as when writing.
+fn access_to_read(path: &Path) -> Result<Id> {
+    let list = access(H5F_LIBVER_LATEST)?;
+    if is_nameless(path) {
+        call!(Io, H5Pset_fapl_stdio(list.0), "choosing how the file is read")?;
+    }
+    Ok(list)
+}
+
 /// As [`access`], for writing. The driver is C's buffered one, since the default driver resolves the links in a file's name
 /// and so cannot open a file that has no name yet.
 fn access_to_write(high: H5F_libver_t) -> Result<Id> {
@@ -54,13 +68,14 @@ fn access_to_write(high: H5F_libver_t) -> Result<Id> {
 /// Whether the file at `path` is HDF5.
 pub(in super::super) fn is_hdf5(path: &Path) -> Result<bool> {
     let name = c_path(path)?;
-    let answer = call!(Io, H5Fis_accessible(name.as_ptr(), H5P_DEFAULT), "looking at {}", path.display());
+    let access = access_to_read(path)?;
+    let answer = call!(Io, H5Fis_accessible(name.as_ptr(), access.0), "looking at {}", path.display());
     Ok(matches!(answer, Ok(1..)))
 }
 
 /// Opens an existing file to read.
 pub(in super::super) fn open(path: &Path) -> Result<Id> {
-    let (name, access) = (c_path(path)?, access(H5F_LIBVER_LATEST)?);
+    let (name, access) = (c_path(path)?, access_to_read(path)?);
     open!(Corrupt, H5Fopen(name.as_ptr(), H5F_ACC_RDONLY, access.0), "opening it as HDF5")
 }
 
@@ -126,8 +141,22 @@ pub(in super::super) fn of(object: &Id) -> Result<Id> {
     open!(Io, H5Iget_file_id(object.0), "asking for the file of a dataset")
 }
 
-/// The operating system's own file behind `file`, for positioned reads without the library.
-pub(in super::super) fn descriptor(file: &Id) -> Result<File> {
+/// The name by which `file` was opened.
+fn name_of(file: &Id) -> Result<PathBuf> {
+    let length = call!(Io, H5Fget_name(file.0, ptr::null_mut(), 0), "asking for the file's name")?;
+    let mut name = vec![0u8; length as usize + 1];
+    call!(Io, H5Fget_name(file.0, name.as_mut_ptr().cast(), name.len()), "asking for the file's name")?;
+    name.truncate(length as usize);
+    Ok(PathBuf::from(OsString::from_vec(name)))
+}
+
+/// The operating system's own file behind `file`, for positioned reads without the library. `opened` is the file that was opened
+/// first: where that is in memory, the driver has no descriptor to give.
+pub(in super::super) fn descriptor(file: &Id, opened: &Path) -> Result<File> {
+    if is_nameless(opened) {
+        let name = name_of(file)?;
+        return File::open(&name).map_err(|e| Error::io(format!("opening {}", name.display()), e));
+    }
     let mut handle: *mut c_void = ptr::null_mut();
     call!(Io, H5Fget_vfd_handle(file.0, H5P_DEFAULT, &raw mut handle), "asking for the file's descriptor")?;
     if handle.is_null() {

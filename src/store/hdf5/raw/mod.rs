@@ -51,6 +51,12 @@ impl Status for i64 {
     }
 }
 
+impl Status for isize {
+    fn failed(self) -> bool {
+        self < 0
+    }
+}
+
 /// Runs `f` under the lock; a failure becomes an error of `kind` that says what was being done and what the library says.
 fn checked<R: Status>(kind: ErrorKind, what: impl fmt::Display, f: impl FnOnce() -> R) -> Result<R> {
     sync(|| {
