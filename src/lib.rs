@@ -13,6 +13,7 @@
 //! * rows as they are made, and rows behind those of a file: [`ArrayWriter`], [`engine::append`]
 //! * reading a compacted file, whole or by slice, into `ndarray`: [`Reader`]
 //! * crops and counts of a mask packed to bits, where it lies in the file: [`collect::PackedMask`]
+//! * items of many shapes in one file: [`collect`]
 //! * one transform on a slice of numbers: the functions of [`transform`]
 //! * how a recipe is built: [`Ask`], [`recipe::asks_from_json`]
 //!

@@ -13,6 +13,7 @@ use super::help;
 use super::limits::LimitArgs;
 use super::many_args::{ManyArgs, OnlyArgs};
 use super::number::{CacheSize, Memory, Threads};
+use super::ragged_args::{self, ItemArgs, RaggedArgs};
 use crate::array::Slice;
 use crate::transform::{Fill, ScaleOffsetAsk};
 
@@ -23,7 +24,7 @@ const STYLES: Styles = Styles::styled()
     .placeholder(Style::new());
 
 const STEPS: &str = "Steps";
-const OUTPUT: &str = "Output";
+pub(super) const OUTPUT: &str = "Output";
 const RUN: &str = "Run";
 pub(super) const LIMITS: &str = "Limits";
 
@@ -64,6 +65,13 @@ pub(super) enum Command {
     /// with the same parameters, and values that these cannot hold are refused. Until all rows are on disk FILE is what it was.
     #[command(after_help = append_args::EXAMPLES, max_term_width = 100)]
     Append(AppendArgs),
+    /// Put arrays of one dtype and many shapes into one file, each got at by itself
+    ///
+    /// Puts arrays of one dtype, one number of axes and any shapes into one HDF5 file: their values end to end, compressed, with the sizes
+    /// and shapes beside (CF's contiguous ragged representation). `compact restore OUT --item 17` gives one of them back, reading only the
+    /// chunks under it; `compact restore OUT` all of them.
+    #[command(after_help = ragged_args::EXAMPLES, max_term_width = 100)]
+    Ragged(RaggedArgs),
     /// Compare a file with its original: every metric, as a table, a page (.html), .md, .json, .csv or .xml
     ///
     /// Compares what COMPACTED restores to (or holds, if it is an ordinary array: any tool may have made it) with ORIGINAL, read
@@ -331,6 +339,8 @@ pub(super) struct RestoreArgs {
     pub(super) cache: CacheSize,
     #[command(flatten)]
     pub(super) only: OnlyArgs,
+    #[command(flatten)]
+    pub(super) items: ItemArgs,
     #[command(flatten)]
     pub(super) output: OutputArgs,
     #[command(flatten)]

@@ -40,6 +40,8 @@ Examples:
   compact restore grids.compact.npy              the original shape and dtype again
   compact restore grids.h5 --slice '0:10,:,3' -o part.npy
   compact append grids.compact.npy day2.npy      more rows, through the file's own recipe
+  compact ragged images/ -o images.h5            arrays of many shapes in one file
+  compact restore images.h5 --item 17 -o x.npy   one of them
   compact info grids.compact.npy                 what it is and how Python opens it";
 
 /// What the short help leaves out.
@@ -93,4 +95,5 @@ Examples:
   compact restore grids.compact.npy -o /data/    into a folder
   compact restore grids.h5:/packed/data --slice '...,-1' -o last.npy
   compact restore b.npz -o a.npz                 all arrays of an archive
+  compact restore images.h5 --items -5: -o last/ items of a ragged array, each a .npy file
   compact restore grids.compact.npy --dry-run    checks that it can be restored";

@@ -122,6 +122,10 @@ struct Members {
 /// Tells what the file holds.
 pub(super) fn run(args: &InfoArgs, voice: &Voice) -> Result<()> {
     let place = compacting::input(&args.input)?;
+    #[cfg(feature = "hdf5")]
+    if place.member.is_none() && crate::collect::ragged::Ragged::is_one(&place.path) {
+        return super::ragged::info(&place, voice);
+    }
     if let Some(members) = several(&place)? {
         return voice.result(&members, |paint| listed(&members, paint));
     }

@@ -26,6 +26,9 @@ mod options;
 mod plan_table;
 mod planning;
 mod progress;
+#[cfg(feature = "hdf5")]
+mod ragged;
+mod ragged_args;
 mod readers;
 mod report_table;
 mod restoring;
@@ -62,6 +65,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         None => Voice::new(cli.compact.run.json, cli.compact.run.quiet),
         Some(Command::Restore(restore)) => Voice::new(restore.run.json, restore.run.quiet),
         Some(Command::Append(append)) => Voice::new(append.run.json, append.run.quiet),
+        Some(Command::Ragged(ragged)) => Voice::new(ragged.run.json, ragged.run.quiet),
         Some(Command::Report(report)) => Voice::new(report.run.json, report.run.quiet),
         Some(Command::Verify(verify)) => Voice::new(verify.run.json, verify.run.quiet),
         Some(Command::Budget(BudgetCommand::Init(init))) => Voice::new(init.run.json, init.run.quiet),
@@ -74,6 +78,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         None => compacting::run(&cli.compact, &voice),
         Some(Command::Restore(restore)) => restoring::run(restore, &voice),
         Some(Command::Append(append)) => appending::run(append, &voice),
+        #[cfg(feature = "hdf5")]
+        Some(Command::Ragged(args)) => ragged::run(args, &voice),
+        #[cfg(not(feature = "hdf5"))]
+        Some(Command::Ragged(_)) => crate::error::refuse!(
+            Unsupported,
+            "ragged arrays are HDF5 files and this build has no HDF5; build with the feature `hdf5`"
+        ),
         Some(Command::Report(report)) => return told(assessing::report(report, &args, &voice), &voice),
         Some(Command::Verify(verify)) => return told(assessing::verify(verify, &args, &voice), &voice),
         Some(Command::Budget(BudgetCommand::Init(init))) => assessing::init(init, &voice),

@@ -19,6 +19,17 @@ struct Slices {
 /// Restores what the arguments name and tells what was done.
 pub(super) fn run(args: &RestoreArgs, voice: &Voice) -> Result<()> {
     let input = compacting::input(&args.input)?;
+    #[cfg(feature = "hdf5")]
+    if super::ragged::is_meant(args, &input) {
+        return super::ragged::restore(args, &input, voice);
+    }
+    #[cfg(not(feature = "hdf5"))]
+    if args.items.are_some() {
+        return crate::error::refuse!(
+            Unsupported,
+            "items are those of ragged arrays, HDF5 files; this build has no HDF5"
+        );
+    }
     if many::is_meant(&input, args.only.are_given(), args.output.output.as_deref())? {
         return many::restore(&input, args, voice);
     }

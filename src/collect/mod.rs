@@ -1,5 +1,7 @@
 //! Many arrays, and parts of them: what people script around single files.
 
 mod mask;
+#[cfg(feature = "hdf5")]
+pub mod ragged;
 
 pub use mask::{MaskCrop, PackedMask};

@@ -2,6 +2,7 @@
 
 mod append;
 mod checksum;
+mod folder;
 #[cfg(feature = "hdf5")]
 pub mod hdf5;
 mod map;
@@ -13,10 +14,11 @@ mod spool;
 
 pub use append::append;
 pub use checksum::sha256;
+pub use folder::{FolderOutput, items_in};
 pub use map::Mapping;
 pub use npy::{NpyFile, NpyGrowing, NpyWriter, sidecar_path};
 pub use npz::{Archive, Mapped, Npz, NpzCodec, NpzWriter, Packing, Scattered, Unpacking, members};
-pub use open::{Format, Opened, Place, arrays, open, open_bytes};
+pub use open::{Format, Opened, Place, arrays, file_bytes, is_archive, is_hdf5, open, open_bytes};
 pub use output::{Pending, Replace};
 
 pub(crate) use npy::reversed;

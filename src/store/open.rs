@@ -231,6 +231,31 @@ pub(crate) fn is_zip(path: &Path) -> Result<bool> {
     Ok(head == *b"PK")
 }
 
+/// Whether the file at `path` is a zip archive, by its first bytes.
+pub fn is_archive(path: &Path) -> Result<bool> {
+    if path == Path::new("-") {
+        return Ok(false);
+    }
+    Ok(head_of(path)?.starts_with(b"PK"))
+}
+
+/// Whether the file at `path` is an HDF5 file, by its first bytes or its name.
+pub fn is_hdf5(path: &Path) -> Result<bool> {
+    Ok(path != Path::new("-") && (head_of(path)? == *HDF5_MAGIC || Format::of_name(path) == Some(Format::Hdf5)))
+}
+
+fn head_of(path: &Path) -> Result<[u8; 8]> {
+    let failed = |e| Error::io(format!("opening {}", path.display()), e);
+    let mut head = [0u8; 8];
+    File::open(path).and_then(|file| file.read_at(&mut head, 0)).map_err(failed)?;
+    Ok(head)
+}
+
+/// Bytes of the file at `path`.
+pub fn file_bytes(path: &Path) -> Result<u64> {
+    std::fs::metadata(path).map(|m| m.len()).map_err(|e| Error::io(format!("looking at {}", path.display()), e))
+}
+
 /// Whether two places lie in the same file, links and redirected standard input seen through.
 pub(crate) fn same_file(a: &Place, b: &Place) -> bool {
     let identity = |place: &Place| {

@@ -24,6 +24,9 @@ const WASTE_PART: u64 = 8;
 /// The least bytes of a chunk where one that is not full takes as much room as one that is.
 const PADDED_BYTES: u64 = 64 << 10;
 
+/// The least bytes of a chunk of one of the datasets of a file.
+const LEAST_BYTES: u64 = 8 << 10;
+
 #[derive(Debug)]
 pub(super) struct Hdf5 {
     growing: Growing,
@@ -35,6 +38,8 @@ pub(super) struct Hdf5 {
     fill: Option<u64>,
     made_anew: bool,
     sums: Sums,
+    /// Whether the file is finished with the dataset.
+    is_alone: bool,
     // Last, so that the dataset is let go of before.
     container: Arc<Container>,
 }
@@ -73,24 +78,33 @@ impl Hdf5 {
         let shown = if coding.is_some() { pipeline.input() } else { pipeline.output() };
         let name = place.member.clone().unwrap_or_else(|| default_name(shown.dtype()).to_owned());
         let container = match place.member.is_some() && place.path.exists() {
+            _ if options.into.is_some() => None,
             true => {
                 let container = Container::open(&place.path)?;
                 if options.replace == Replace::Allowed && container.holds(&name)? {
                     container.remove(&name)?;
                 }
-                container
+                Some(container)
             }
             false => {
                 let overhead = if coding.is_some() { Overhead::Least } else { Overhead::Usual };
-                Container::create(&place.path, overhead, options.replace)?
+                Some(Container::create(&place.path, overhead, options.replace)?)
             }
         };
-        let container = Arc::new(container);
+        let (is_alone, container) = match (container.map(Arc::new), &options.into) {
+            (Some(own), _) => (true, own),
+            (None, Some(shared)) => (false, shared.clone()),
+            (None, None) => return refuse!(Usage, "{place}: there is no file to write to"),
+        };
         let row = &shown.shape()[1..];
         let mut plain = options.hdf5;
-        if plain.codec == Codec::None {
+        if plain.codec == Codec::None || options.into.is_some() {
             // A chunk that is not full takes as much room as one that is: few rows shall not take that of many.
-            plain.chunk_bytes = plain.chunk_bytes.min(shown.bytes().max(PADDED_BYTES));
+            plain.chunk_bytes = plain.chunk_bytes.min(shown.bytes().max(if options.into.is_some() {
+                LEAST_BYTES
+            } else {
+                PADDED_BYTES
+            }));
         }
         let layout = match (&options.coded, &coding) {
             (Some(asked), Some(_)) => GrowingLayout::Coded(&asked.chunks, coded::whole_axes(&pipeline)),
@@ -103,24 +117,34 @@ impl Hdf5 {
         }
         let record = Some(record).filter(|r| r.coding.is_some() || !r.steps.is_empty());
         let (old, sums) = (None, Sums::default());
-        Ok((Self { growing, old, old_rows: 0, next: 0, coding, fill, made_anew: false, sums, container }, record))
+        Ok((
+            Self { growing, old, old_rows: 0, next: 0, coding, fill, made_anew: false, sums, is_alone, container },
+            record,
+        ))
     }
 
     /// Opens the dataset at `place`, and its name.
-    pub(super) fn open(place: &Place, record: Option<&Record>) -> Result<(Self, String)> {
+    pub(super) fn open(place: &Place, record: Option<&Record>, options: &WriterOptions<'_>) -> Result<(Self, String)> {
         let old = Dataset::open(&place.path, place.member.as_deref())?;
         let name = old.name().to_owned();
         let old_rows = old.spec().shape().first().copied().unwrap_or(0);
         let coding = record.and_then(|r| r.coding);
         let fill = record.map(|r| fill(r, old.spec())).transpose()?.flatten();
         let whole = match record {
+            _ if options.into.is_some() => match &options.into {
+                Some(shared) if !shared.holds(&name)? => Some(moved(shared, place, &old)?),
+                _ => None,
+            },
             Some(record) if !old.can_grow() || wastes(place, &old)? => anew(place, &old, record)?,
             _ => None,
         };
         let (container, growing, next) = match whole {
             Some(whole) => whole,
             None if old.can_grow() => {
-                let container = Arc::new(Container::open(&place.path)?);
+                let container = match &options.into {
+                    Some(shared) => shared.clone(),
+                    None => Arc::new(Container::open(&place.path)?),
+                };
                 let growing = Growing::open(&container, &name)?;
                 let (_, next) = growing.first_box(old_rows);
                 (container, growing, next)
@@ -134,7 +158,8 @@ impl Hdf5 {
             }
         };
         let (made_anew, sums) = (!old.can_grow(), Sums::default());
-        Ok((Self { growing, old: Some(old), old_rows, next, coding, fill, made_anew, sums, container }, name))
+        let is_alone = options.into.is_none();
+        Ok((Self { growing, old: Some(old), old_rows, next, coding, fill, made_anew, sums, is_alone, container }, name))
     }
 
     pub(super) fn slab(&self) -> u64 {
@@ -190,7 +215,7 @@ impl Hdf5 {
     }
 
     pub(super) fn finish(self, place: Place, record: &mut Option<Record>, sync: bool) -> Result<(Place, u64)> {
-        let Self { growing, old, container, coding, .. } = self;
+        let Self { growing, old, container, coding, is_alone, .. } = self;
         let place = Place { path: place.path, member: Some(growing.name().to_owned()) };
         drop(old);
         let json = record.as_ref().map(Record::to_json).transpose()?;
@@ -199,7 +224,10 @@ impl Hdf5 {
             (Some(record), None) => hdf5::attributes(record),
             (None, _) => Vec::new(),
         };
-        growing.finish(json.as_deref(), &attributes)?;
+        let bytes = growing.finish(json.as_deref(), &attributes)?;
+        if !is_alone {
+            return Ok((place, bytes));
+        }
         match Arc::into_inner(container) {
             Some(container) => Ok((place, container.finish(sync)?)),
             None => refuse!(Usage, "{place}: its file is still in use"),
@@ -216,6 +244,15 @@ fn wastes(place: &Place, old: &Dataset) -> Result<bool> {
     let last = old.stored_bytes() / boxes.max(1);
     let unused = meta.len().saturating_sub(old.stored_bytes()) + last;
     Ok(old.is_alone()? && unused > meta.len() / WASTE_PART)
+}
+
+/// Dataset `old` in another file: whole chunks are taken over as they are. The first row that is still to be written.
+fn moved(to: &Arc<Container>, place: &Place, old: &Dataset) -> Result<(Arc<Container>, Growing, u64)> {
+    let Some(chunk) = old.chunk() else { return refuse!(Unsupported, "{place}: it is not stored in chunks") };
+    let mut growing = Growing::create_like(to, old.name(), old, chunk)?;
+    growing.take_attributes(old)?;
+    let rows = growing.take_chunks(old)?;
+    Ok((to.clone(), growing, rows))
 }
 
 /// A dataset of ours made anew: whole chunks are taken over as they are. The first row that is still to be written. `None` where it

@@ -51,6 +51,10 @@ pub struct WriterOptions<'a> {
     pub coded: Option<super::CodedOptions>,
     /// In the `filtered` layout: chunks that the steps refuse get parameters of their own, fitted to their values.
     pub refit_chunks: bool,
+    /// The HDF5 file in the making that the array becomes part of, under the name that its place gives; for an array to be opened, that
+    /// file is a copy of its own ([`Container::open`](crate::store::hdf5::Container::open)). Who made it finishes it.
+    #[cfg(feature = "hdf5")]
+    pub into: Option<std::sync::Arc<crate::store::hdf5::Container>>,
     /// Threads, memory, progress.
     pub resources: Resources<'a>,
 }

@@ -111,6 +111,10 @@ pub(super) fn check(place: &Place, options: &WriterOptions<'_>) -> Result<()> {
             );
         }
     }
+    #[cfg(feature = "hdf5")]
+    if options.into.is_some() {
+        return Ok(());
+    }
     if options.replace == Replace::Never && place.member.is_none() && place.path.exists() {
         return refuse!(
             Exists,
@@ -208,7 +212,7 @@ pub(super) fn open(place: &Place, options: &WriterOptions<'_>) -> Result<Opened>
         #[cfg(feature = "hdf5")]
         Format::Hdf5 => {
             drop(reader);
-            let (hdf5, name) = Hdf5::open(place, record.as_ref())?;
+            let (hdf5, name) = Hdf5::open(place, record.as_ref(), options)?;
             let place = Place { path: place.path.clone(), member: Some(name) };
             return Ok(Opened { place, row, rows, record, store: Store::Hdf5(Box::new(hdf5)) });
         }

@@ -22,6 +22,8 @@ pub enum AttributeValue {
     U64(u64),
     /// An int64.
     I64(i64),
+    /// Numbers along one axis, int32.
+    I32s(Vec<i32>),
     /// A number of the dataset's own dtype, as CF wants `_FillValue`.
     Own(Fill),
 }
@@ -43,6 +45,7 @@ impl AttributeValue {
             AttributeValue::F64(x) => raw::attribute::write_number(object, name, DType::F64, &x.to_ne_bytes()),
             AttributeValue::U64(x) => raw::attribute::write_number(object, name, DType::U64, &x.to_ne_bytes()),
             AttributeValue::I64(x) => raw::attribute::write_number(object, name, DType::I64, &x.to_ne_bytes()),
+            AttributeValue::I32s(numbers) => raw::attribute::write_numbers(object, name, numbers),
             AttributeValue::Own(fill) => {
                 let bits = fill.bits(dtype)?;
                 let bytes = match dtype.size() {

@@ -5,8 +5,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::attribute::AttributeValue;
 pub use super::raw::file::Overhead;
 use super::raw::{self, Id};
+use crate::array::{ByteOrder, DType};
 use crate::error::{Error, Result, refuse};
 use crate::store::{Pending, Replace};
 
@@ -126,6 +128,37 @@ impl Container {
         raw::file::unlink(&self.file, path).map_err(|e| e.at(self.target().display()))
     }
 
+    /// Gives dataset `path` (the file itself for `/`) attributes, in place of those of the same names.
+    ///
+    /// # Errors
+    /// `Unsupported` for text over [`MAX_ATTRIBUTE_BYTES`](super::MAX_ATTRIBUTE_BYTES); `Usage` where there is no such dataset; `Io`.
+    pub fn describe(&self, path: &str, attributes: &[(&str, AttributeValue)]) -> Result<()> {
+        let at = |e: Error| e.at(format!("{}:{path}", self.target().display()));
+        let dataset = if path == "/" { None } else { Some(raw::dataset::open(&self.file, path).map_err(at)?) };
+        let object = dataset.as_ref().unwrap_or(&self.file);
+        for (name, value) in attributes {
+            raw::attribute::remove(object, name).map_err(at)?;
+            // Values of the dataset's own dtype are not given here.
+            value.write(object, name, DType::F64).map_err(at)?;
+        }
+        Ok(())
+    }
+
+    /// Makes `path` netCDF's dimension number `id`, of length `len`, in place of one of that name: a dataset without any element written.
+    /// The variables that lie along it name it in `_Netcdf4Coordinates`.
+    pub fn dimension(&self, path: &str, len: u64, id: i32) -> Result<()> {
+        let at = |e: Error| e.at(format!("{}:{path}", self.target().display()));
+        if raw::file::exists(&self.file, path).map_err(at)? {
+            raw::file::unlink(&self.file, path).map_err(at)?;
+        }
+        let stored = raw::dtype::build(DType::F32, ByteOrder::Big).map_err(at)?;
+        let dataset = raw::dataset::create(&self.file, path, &stored, &[len], None, &[]).map_err(at)?;
+        let name = format!("This is a netCDF dimension but not a netCDF variable.{len:>10}");
+        raw::attribute::write_c_text(&dataset, "CLASS", "DIMENSION_SCALE").map_err(at)?;
+        raw::attribute::write_c_text(&dataset, "NAME", &name).map_err(at)?;
+        raw::attribute::write_number(&dataset, "_Netcdf4Dimid", DType::I32, &id.to_ne_bytes()).map_err(at)
+    }
+
     /// The name it will have.
     pub fn target(&self) -> &Path {
         self.pending.target()
@@ -183,7 +216,7 @@ mod tests {
 
     use super::super::{Dataset, Options, Writer, list};
     use super::*;
-    use crate::array::{Buf, DType, Span, Spec};
+    use crate::array::{Buf, Span, Spec};
     use crate::error::ErrorKind;
     use crate::pipeline::{Sink, Source, Work};
 

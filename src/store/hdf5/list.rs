@@ -37,6 +37,18 @@ pub fn list(path: &Path) -> Result<Vec<(String, Result<Spec>)>> {
     Ok(found)
 }
 
+/// The text of the file's own attribute `name`, if there is one.
+///
+/// # Errors
+/// `Unsupported` where the attribute is not a string of fixed length; `Corrupt` where the file is not HDF5; `Io`.
+pub fn file_text(path: &Path, name: &str) -> Result<Option<String>> {
+    let file = open_file(path)?;
+    if !raw::attribute::exists(&file, name).map_err(|e| e.at(path.display()))? {
+        return Ok(None);
+    }
+    raw::attribute::text(&file, name).map_err(|e| e.at(path.display()))
+}
+
 /// Opens the file to read.
 pub(super) fn open_file(path: &Path) -> Result<Id> {
     // Says "no such file" and "permission denied" as the operating system does.

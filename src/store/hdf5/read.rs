@@ -651,7 +651,7 @@ fn access(spec: &Spec, plain: bool, creation: &Creation, length: u64) -> Result<
     }
 }
 
-fn check_filters(filters: &[FilterInfo]) -> Result<()> {
+pub(super) fn check_filters(filters: &[FilterInfo]) -> Result<()> {
     for f in filters {
         if !raw::dataset::is_available(f.id) {
             return refuse!(

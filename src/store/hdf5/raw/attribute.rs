@@ -10,7 +10,7 @@ use hdf5_metno_sys::h5a::{
 };
 use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
-use hdf5_metno_sys::h5s::{H5S_class_t, H5Screate, H5Sget_simple_extent_npoints};
+use hdf5_metno_sys::h5s::{H5S_class_t, H5Screate, H5Screate_simple, H5Sget_simple_extent_npoints};
 use hdf5_metno_sys::h5t::{H5T_FLOAT, H5T_INTEGER, H5T_REFERENCE, H5T_SGN_NONE, H5T_STRING, H5T_VLEN, H5Tdetect_class};
 
 use super::{Id, c_name, call, dtype, open};
@@ -115,6 +115,25 @@ pub(in super::super) fn write_text(object: &Id, name: &str, text: &str) -> Resul
     // An empty string is one NUL: strings of no length do not exist.
     let bytes = if text.is_empty() { &[0][..] } else { text.as_bytes() };
     write(object, name, &dtype::text(bytes.len())?, bytes)
+}
+
+/// Writes a fixed-length string that ends with a NUL, which the library asks of dimension scales.
+pub(in super::super) fn write_c_text(object: &Id, name: &str, text: &str) -> Result<()> {
+    let bytes = [text.as_bytes(), &[0]].concat();
+    write(object, name, &dtype::c_text(bytes.len())?, &bytes)
+}
+
+/// Writes int32 numbers along one axis.
+pub(in super::super) fn write_numbers(object: &Id, name: &str, numbers: &[i32]) -> Result<()> {
+    let (c, count) = (c_name(name)?, numbers.len() as u64);
+    let stored = dtype::build(DType::I32, ByteOrder::NATIVE)?;
+    let space = open!(Io, H5Screate_simple(1, &raw const count, dtype::none()), "writing attribute {name}")?;
+    let id = open!(
+        Io,
+        H5Acreate2(object.0, c.as_ptr(), stored.0, space.0, H5P_DEFAULT, H5P_DEFAULT),
+        "creating attribute {name}"
+    )?;
+    call!(Io, H5Awrite(id.0, stored.0, numbers.as_ptr().cast()), "writing attribute {name}").map(drop)
 }
 
 /// Writes one number of `dtype`, whose native bytes are `bytes`.

@@ -186,6 +186,13 @@ pub(super) fn text(len: usize) -> Result<Id> {
     Ok(id)
 }
 
+/// A fixed-length string dtype of `len` bytes, the NUL at its end among them.
+pub(super) fn c_text(len: usize) -> Result<Id> {
+    let id = open!(Io, H5Tcopy(*H5T_C_S1), "building a string dtype")?;
+    call!(Io, H5Tset_size(id.0, len.max(1)), "building a string dtype")?;
+    Ok(id)
+}
+
 /// Whether a string dtype has variable length, and so lies in the global heap.
 pub(super) fn is_variable(dtype: &Id) -> Result<bool> {
     Ok(call!(Corrupt, H5Tis_variable_str(dtype.0), "reading a string dtype")? > 0)
