@@ -1,6 +1,7 @@
 //! Goes through an array larger than memory, block after block or in shuffled minibatches, and says how fast.
 //!
 //! `cargo run --release --example iterate -- FILE [blocks | chunks | rows | slices] [ROWS]`; without a file it makes a small one.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Instant;
 

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use super::append_args::{self, AppendArgs};
 use super::bits::Bits;
 use super::bounds::{BOUNDS, BoundArgs, CodedArgs};
+use super::bundle_args::{BundleArgs, ExtractArgs, ListArgs};
 use super::help;
 use super::limits::LimitArgs;
 use super::many_args::{ManyArgs, OnlyArgs};
@@ -72,6 +73,18 @@ pub(super) enum Command {
     /// chunks under it; `compact restore OUT` all of them.
     #[command(after_help = ragged_args::EXAMPLES, max_term_width = 100)]
     Ragged(RaggedArgs),
+    /// Put thousands to millions of small arrays into few large files, with an index
+    ///
+    /// Puts all arrays of INPUTS into files of about --target-size that ordinary tools read, and writes OUT.index.npz beside, by which
+    /// one array is read without the others. An interrupted run goes on where it was with the same command.
+    #[command(after_help = help::BUNDLE_EXAMPLES, max_term_width = 100)]
+    Bundle(BundleArgs),
+    /// Say what a bundle holds
+    #[command(max_term_width = 100)]
+    List(ListArgs),
+    /// Write arrays of a bundle as .npy files, by name, pattern or number
+    #[command(max_term_width = 100)]
+    Extract(ExtractArgs),
     /// Compare a file with its original: every metric, as a table, a page (.html), .md, .json, .csv or .xml
     ///
     /// Compares what COMPACTED restores to (or holds, if it is an ordinary array: any tool may have made it) with ORIGINAL, read

@@ -22,6 +22,7 @@ compact INPUT [STEPS] [BOUNDS] [-o OUT]
        compact verify ORIGINAL FILE [--max-abs E | --budget B.toml] [--junit out.xml]
        compact plan INPUT [--max-abs E] [--budget B.toml]
        compact budget init ARRAY
+       compact bundle INPUTS -o OUT | list INDEX | extract INDEX NAME
        compact info FILE
        compact completions SHELL | man [-o FOLDER]";
 
@@ -87,6 +88,16 @@ Examples:
   compact plan grids.npy -o grids.npy.small.npy  .npy candidates alone
 
 `compact INPUT --auto` with the same bound runs the best one and checks the whole array.";
+
+/// Examples for `bundle`.
+pub(super) const BUNDLE_EXAMPLES: &str = "\
+Examples:
+  compact bundle runs/ -o runs.h5                smallest: coded without loss
+  compact bundle runs/ old.tar.gz -o all.tar.zst --target-size 1GB
+  find . -name '*.npy' -print0 | compact bundle --files-from - -o all.npz
+  compact list all.index.npz 'runs/*'
+  compact extract all.index.npz runs/0017 -o /tmp
+  compact restore all.index.npz:runs/0017 -o one.npy";
 
 /// Examples for `restore`.
 pub(super) const RESTORE_EXAMPLES: &str = "\

@@ -11,6 +11,8 @@ mod args;
 mod assessing;
 mod bits;
 mod bounds;
+mod bundle_args;
+mod bundling;
 mod compacting;
 mod exit;
 mod generate;
@@ -66,6 +68,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
         Some(Command::Restore(restore)) => Voice::new(restore.run.json, restore.run.quiet),
         Some(Command::Append(append)) => Voice::new(append.run.json, append.run.quiet),
         Some(Command::Ragged(ragged)) => Voice::new(ragged.run.json, ragged.run.quiet),
+        Some(Command::Bundle(bundle)) => Voice::new(bundle.run.json, bundle.run.quiet),
+        Some(Command::List(list)) => Voice::new(list.json, false),
+        Some(Command::Extract(extract)) => Voice::new(extract.run.json, extract.run.quiet),
         Some(Command::Report(report)) => Voice::new(report.run.json, report.run.quiet),
         Some(Command::Verify(verify)) => Voice::new(verify.run.json, verify.run.quiet),
         Some(Command::Budget(BudgetCommand::Init(init))) => Voice::new(init.run.json, init.run.quiet),
@@ -85,6 +90,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
             Unsupported,
             "ragged arrays are HDF5 files and this build has no HDF5; build with the feature `hdf5`"
         ),
+        Some(Command::Bundle(args)) => bundling::bundle(args, &voice),
+        Some(Command::List(args)) => bundling::list(args, &voice),
+        Some(Command::Extract(args)) => bundling::extract(args, &voice),
         Some(Command::Report(report)) => return told(assessing::report(report, &args, &voice), &voice),
         Some(Command::Verify(verify)) => return told(assessing::verify(verify, &args, &voice), &voice),
         Some(Command::Budget(BudgetCommand::Init(init))) => assessing::init(init, &voice),

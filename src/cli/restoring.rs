@@ -6,6 +6,7 @@ use super::args::RestoreArgs;
 use super::voice::Voice;
 use super::{compacting, many, names, options, progress, table};
 use crate::array::Slice;
+use crate::collect::bundle::{self, Bundle};
 use crate::engine::{Reader, RestoreOptions, Restored, Target, restore_all};
 use crate::error::{Result, refuse};
 use crate::store::Place;
@@ -19,6 +20,9 @@ struct Slices {
 /// Restores what the arguments name and tells what was done.
 pub(super) fn run(args: &RestoreArgs, voice: &Voice) -> Result<()> {
     let input = compacting::input(&args.input)?;
+    if bundle::is_index(&input.path) && input.member.is_some() {
+        return of_bundle(&input, args, voice);
+    }
     #[cfg(feature = "hdf5")]
     if super::ragged::is_meant(args, &input) {
         return super::ragged::restore(args, &input, voice);
@@ -86,4 +90,38 @@ fn parts(args: &RestoreArgs, input: &Place) -> Result<Vec<(Option<Slice>, Target
         parts.push((Some(slice.clone()), options::target(&args.output, place)));
     }
     Ok(parts)
+}
+
+/// Restores an array of a bundle: as it was before it was compacted, if it was, else as it is; whole or a slice of it.
+fn of_bundle(input: &Place, args: &RestoreArgs, voice: &Voice) -> Result<()> {
+    let given = args.output.output.as_deref();
+    let place = options::place(input, &args.output, |input| names::restored(input, given, !args.slice.is_empty()))?;
+    options::check(&args.output, false, place.as_ref())?;
+    if args.slice.len() > 1 {
+        return refuse!(Usage, "one --slice at a time is taken of an array in a bundle");
+    }
+    let bundle = Bundle::open(&input.path)?;
+    let item = match bundle.select(input.member.as_deref().unwrap_or_default())?.as_slice() {
+        [number] => bundle.get(*number)?,
+        several => {
+            return refuse!(Usage, "{input} means {} arrays; give one name, or use compact extract", several.len());
+        }
+    };
+    let target = options::target(&args.output, place);
+    #[cfg(feature = "hdf5")]
+    let hdf5 = options::hdf5(&args.output, None)?;
+    let restored = item.restore(
+        &target,
+        &RestoreOptions {
+            slice: args.slice.first().cloned(),
+            cache_bytes: None,
+            replace: options::replace(&args.output),
+            sync: args.output.sync,
+            npz: options::npz(&args.output, None)?,
+            #[cfg(feature = "hdf5")]
+            hdf5,
+            resources: options::resources(&args.run, None),
+        },
+    )?;
+    voice.result(&restored, |paint| table::restored(&restored, None, paint))
 }

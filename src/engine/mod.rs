@@ -49,6 +49,7 @@ pub use reading::{DEFAULT_CACHE, MappedArray, ReadOptions};
 pub use restore::{Reader, RestoreOptions, Restored, restore, restore_all};
 pub use tallied::Report;
 
+pub(crate) use ordered::in_order_from;
 pub(crate) use passes::{each, look, tally, with_array};
 
 pub use crate::report::StepReport;

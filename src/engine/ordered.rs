@@ -1,7 +1,7 @@
 //! Numbered pieces of work on all cores, their results handed on in order of their numbers.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::Resources;
@@ -42,11 +42,25 @@ pub(super) fn in_order<S, R: Send>(
     make: impl Fn(u64, &mut S) -> Result<R> + Sync,
     take: impl FnMut(u64, R) -> Result<()> + Send,
 ) -> Result<()> {
-    let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
+    let mut numbers = 0..count;
+    in_order_from(workers.min(count.max(1)), resources, || Ok(numbers.next()), state, make, take)
+}
+
+/// As [`in_order`] for pieces of work that `pull` gives one after the other, until it gives none.
+pub(crate) fn in_order_from<S, T: Send, R: Send>(
+    workers: u64,
+    resources: &Resources<'_>,
+    pull: impl FnMut() -> Result<Option<T>> + Send,
+    state: impl Fn() -> S + Sync,
+    make: impl Fn(T, &mut S) -> Result<R> + Sync,
+    take: impl FnMut(u64, R) -> Result<()> + Send,
+) -> Result<()> {
+    let stop = AtomicBool::new(false);
+    let feed = Mutex::new((0u64, pull));
     let failed: Mutex<Option<(u64, Error)>> = Mutex::new(None);
     let waiting = Mutex::new(Waiting { next: 0, done: BTreeMap::new(), take });
     let moved = Condvar::new();
-    let workers = workers.clamp(1, count.max(1));
+    let workers = workers.max(1);
     let fail = |i: u64, error: Error| {
         stop.store(true, Ordering::Relaxed);
         let mut first = failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -59,14 +73,17 @@ pub(super) fn in_order<S, R: Send>(
         let _wake = Wake { stop: &stop, moved: &moved };
         let mut state = state();
         while !stop.load(Ordering::Relaxed) {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= count {
-                break;
-            }
-            let result = if resources.cancel.is_some_and(|c| c.load(Ordering::Relaxed)) {
-                refuse!(Interrupted, "interrupted")
-            } else {
-                make(i, &mut state)
+            let (i, pulled) = {
+                let (next, pull) = &mut *feed.lock().unwrap_or_else(PoisonError::into_inner);
+                let i = *next;
+                *next += 1;
+                let cancelled = resources.cancel.is_some_and(|c| c.load(Ordering::Relaxed));
+                (i, if cancelled { refuse!(Interrupted, "interrupted") } else { pull() })
+            };
+            let result = match pulled {
+                Ok(None) => break,
+                Ok(Some(work)) => make(work, &mut state),
+                Err(error) => Err(error),
             };
             let mut queue = waiting.lock().unwrap_or_else(PoisonError::into_inner);
             match result {

@@ -1,8 +1,13 @@
 //! Arrays in files: the only layer that touches the file system.
 
 mod append;
+mod below;
 mod checksum;
+mod columns;
+mod compression;
 mod folder;
+mod glob;
+mod growing;
 #[cfg(feature = "hdf5")]
 pub mod hdf5;
 mod map;
@@ -11,15 +16,28 @@ mod npz;
 mod open;
 mod output;
 mod spool;
+mod stretch;
+mod tar;
+mod walk;
+mod zipped;
 
 pub use append::append;
+pub use below::{make_folder, temporary_npy, write_below};
 pub use checksum::sha256;
+pub use columns::{Column, Columns, ColumnsWriter};
+pub use compression::Compression;
 pub use folder::{FolderOutput, items_in};
+pub use glob::{Stars, glob_fits, is_pattern};
+pub use growing::{Finished, Growing, Sign};
 pub use map::Mapping;
-pub use npy::{NpyFile, NpyGrowing, NpyWriter, sidecar_path};
+pub use npy::{NpyFile, NpyGrowing, NpyHead, NpyWriter, sidecar_path};
 pub use npz::{Archive, Mapped, Npz, NpzCodec, NpzWriter, Packing, Scattered, Unpacking, members};
 pub use open::{Format, Opened, Place, arrays, file_bytes, is_archive, is_hdf5, open, open_bytes};
 pub use output::{Pending, Replace};
+pub use stretch::{Stretch, read_whole};
+pub use tar::{END as TAR_END, TarEntry, TarKind, TarReader, header as tar_header, padding as tar_padding};
+pub use walk::{FileKind, Found, forget, names_in, remove_unchanged, walk};
+pub use zipped::{ZipMembers, ZipVolume};
 
 pub(crate) use npy::reversed;
 pub(crate) use npz::{Packer, Slot, blocks, read_block};

@@ -120,6 +120,12 @@ impl Pending {
         self.file.set_len(bytes).map_err(failed)
     }
 
+    /// The same file, to be called `target` (in the same folder) instead.
+    pub(in crate::store) fn renamed(mut self, target: &Path) -> Self {
+        self.target = target.to_owned();
+        self
+    }
+
     /// Gives the file its name. What it replaces is replaced at once and only after the new file is on disk; a fresh output
     /// is not synced, since a power cut then costs nothing that the input cannot make again (`sync` asks for it all the same).
     pub fn commit(self, sync: bool) -> Result<()> {

@@ -280,6 +280,7 @@ impl Store {
     }
 
     /// What coding lost on the added rows.
+    #[cfg_attr(not(feature = "hdf5"), expect(unused_variables, reason = "no other files hold coded chunks"))]
     pub(super) fn coded_loss(&self, shape: &[u64]) -> Option<LossRecord> {
         match self {
             Store::Npy { .. } => None,

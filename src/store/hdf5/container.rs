@@ -186,6 +186,15 @@ impl Container {
         self.finish_if(sync, None::<fn(&Path) -> Result<()>>)
     }
 
+    /// As [`Container::finish`], called `target` (in the same folder) instead.
+    ///
+    /// # Errors
+    /// As [`Container::finish`].
+    pub fn finish_as(mut self, target: &Path, sync: bool) -> Result<u64> {
+        self.pending = self.pending.renamed(target);
+        self.finish(sync)
+    }
+
     /// As [`Container::finish`], if `check` allows it: it is called with a path where the complete file can be opened while it has
     /// no name of its own. On its error nothing is left.
     pub fn finish_if(self, sync: bool, check: Option<impl FnOnce(&Path) -> Result<()>>) -> Result<u64> {

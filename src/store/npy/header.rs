@@ -19,7 +19,7 @@ pub(super) const NUMPY_MAX_HEADER: usize = 10_000;
 /// The longest file header of version 1.0, whose length has two bytes, in whole alignments.
 pub(super) const MAX_LENGTH: usize = (PREFIX + u16::MAX as usize) / ALIGN * ALIGN;
 /// The longest header we read; versions 2 and 3 could claim 4 GB.
-const MAX_HEADER: usize = 1 << 20;
+pub(super) const MAX_HEADER: usize = 1 << 20;
 
 /// What a header says.
 #[derive(Debug, Clone, PartialEq)]
