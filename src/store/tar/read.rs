@@ -239,7 +239,8 @@ mod tests {
             let result = std::iter::from_fn(|| tar.next_entry().transpose()).collect::<Result<Vec<_>>>();
             assert_eq!(result.unwrap_err().kind(), ErrorKind::Corrupt, "{cut}");
         }
-        for at in 0..512 {
+        // The last byte of the checksum's field stands behind the NUL that ends its digits.
+        for at in (0..512).filter(|at| *at != 155) {
             let mut bad = bytes.clone();
             bad[at] ^= 1;
             let mut tar = TarReader::new(&bad[..]);
