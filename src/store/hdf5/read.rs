@@ -1,5 +1,7 @@
 //! A dataset as a source of parts.
 
+mod about;
+
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
@@ -19,7 +21,6 @@ use super::tiles::{self, TILES, Tiles};
 use crate::array::{Buf, ByteOrder, Span, Spec, total};
 use crate::error::{Error, Result, refuse};
 use crate::pipeline::{Grain, Source, Work};
-use crate::transform::Fill;
 
 /// Bytes of decoded chunks that a worker keeps; at least two chunks are kept.
 const CACHE_BYTES: u64 = 8 << 20;
@@ -192,132 +193,6 @@ impl Dataset {
             spec,
             dataset,
         })
-    }
-
-    /// The absolute name within the file.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The byte order in the file (the machine's own where elements are single bytes or converted while reading).
-    pub fn byte_order(&self) -> ByteOrder {
-        self.order
-    }
-
-    /// Layout and filters in words: `"chunks (50, 10011): shuffle, zstd(3), fletcher32"`.
-    pub fn layout(&self) -> &str {
-        &self.layout
-    }
-
-    /// The shape of the chunks, where it is stored in chunks.
-    pub fn chunk(&self) -> Option<&[u64]> {
-        self.chunk.as_deref()
-    }
-
-    /// Bytes that the elements take in the file, after compression.
-    pub fn stored_bytes(&self) -> u64 {
-        match &self.access {
-            Access::Chunks { table, .. } => table.known().unwrap_or_else(|| raw::dataset::storage_size(&self.dataset)),
-            Access::Tiles { inner, .. } => inner.stored_bytes(),
-            _ => raw::dataset::storage_size(&self.dataset),
-        }
-    }
-
-    /// As [`Dataset::stored_bytes`], where that is known without adding up all chunks.
-    pub(in crate::store) fn known_bytes(&self) -> Option<u64> {
-        match &self.access {
-            Access::Chunks { table, .. } => table.known(),
-            Access::Tiles { inner, .. } => inner.known_bytes(),
-            _ => Some(self.stored_bytes()),
-        }
-    }
-
-    /// Keeps up to `bytes` of decoded chunks as long as this is open, for all threads that read it; 0 keeps none.
-    pub(in crate::store) fn keep_chunks(&mut self, bytes: u64) {
-        self.cache = (bytes > 0).then(|| ChunkCache::new(bytes));
-        if let Access::Tiles { inner, .. } = &mut self.access {
-            inner.keep_chunks(bytes);
-        }
-    }
-
-    /// The file and the first byte in it of the elements, where they lie in one piece.
-    pub(in crate::store) fn region(&self) -> Option<(&File, u64)> {
-        match self.access {
-            Access::Contiguous { address } => Some((&self.file, address)),
-            _ => None,
-        }
-    }
-
-    /// The fill value that `_FillValue` (or `missing_value`) gives, where it is one number that the dtype can hold. NaN is
-    /// none: it needs no telling.
-    pub fn fill(&self) -> Result<Option<Fill>> {
-        for name in ["_FillValue", "missing_value"] {
-            let fill = raw::attribute::number(&self.dataset, name)?;
-            if let Some(fill) = fill
-                && !matches!(fill, Fill::Float(x) if x.is_nan())
-                && fill.bits(self.spec.dtype().part()).is_ok()
-            {
-                return Ok(Some(fill));
-            }
-        }
-        Ok(None)
-    }
-
-    /// CF's `scale_factor` and `add_offset`, if either is there.
-    pub fn cf(&self) -> Result<Option<(f64, f64)>> {
-        let number = |name| {
-            Ok(raw::attribute::number(&self.dataset, name)?.map(|n| match n {
-                Fill::Uint(n) => n as f64,
-                Fill::Int(n) => n as f64,
-                Fill::Float(x) => x,
-            }))
-        };
-        let (scale, offset): (Option<f64>, Option<f64>) = (number("scale_factor")?, number("add_offset")?);
-        let pair = (scale.unwrap_or(1.0), offset.unwrap_or(0.0));
-        Ok((scale.or(offset).is_some() && pair.0.is_finite() && pair.1.is_finite()).then_some(pair))
-    }
-
-    /// The record of how this dataset was made, JSON, if it is one of ours.
-    pub fn record(&self) -> Result<Option<String>> {
-        raw::attribute::text(&self.dataset, RECIPE)
-    }
-
-    /// Whether it can get more rows along its first axis: its shape is not fixed there.
-    pub fn can_grow(&self) -> bool {
-        let most = raw::dataset::most(&self.dataset);
-        !matches!(self.access, Access::Tiles { .. }) && most.is_ok_and(|most| most.first() == Some(&None))
-    }
-
-    /// Whether its file holds nothing else: no other dataset, and no attribute beside its own.
-    pub fn is_alone(&self) -> Result<bool> {
-        let file = raw::file::of(&self.dataset)?;
-        Ok(raw::file::datasets(&file)?.len() == 1 && raw::attribute::names(&file)?.is_empty())
-    }
-
-    /// The chunks' stored bytes by number, as they are with the filters left out; `None` where chunks are not at hand one by one.
-    pub(super) fn stored_chunks(&self) -> Result<Option<&[raw::chunk::Stored]>> {
-        match &self.access {
-            Access::Chunks { table, .. } => table.all(&self.dataset).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    /// The stored bytes of one of [`Dataset::stored_chunks`].
-    pub(super) fn stored_bytes_of(&self, stored: &raw::chunk::Stored) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        room(&mut bytes, stored.bytes as usize)?;
-        self.pread(stored.address, &mut bytes)?;
-        Ok(bytes)
-    }
-
-    /// Dtype and shape.
-    pub(super) fn spec_of(&self) -> &Spec {
-        &self.spec
-    }
-
-    /// The dataset as the library knows it.
-    pub(super) fn id(&self) -> &Id {
-        &self.dataset
     }
 
     fn chunked(
