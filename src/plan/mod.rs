@@ -178,7 +178,8 @@ impl Plan {
 ///
 /// Memory: blocks in flight and samples, within the bound of `options.resources`. Time: a few passes over the array, and each
 /// candidate on a thirty-second of it (at most 16 MiB; arrays of up to 128 KiB whole), then the few that may be the smallest on more.
-/// A slow effort is judged by what it gains over a quick one on the same boxes.
+/// A slow effort is judged by what it gains over a quick one on the same boxes, on one box alone where the highest effort is taken
+/// anyway (arrays of up to 8 MiB).
 ///
 /// # Errors
 /// `Usage` for an array that is compacted already, and for limits that cannot be; else what reading the file gives.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::NO_HURRY_BYTES;
 use super::candidate::Target;
 use super::find::Known;
 use super::recipes::Recipe;
@@ -33,6 +34,8 @@ const PART_OF_MEMORY: u64 = 8;
 
 /// The second round may cost this share of coding the whole array with every candidate.
 const FINAL_SHARE: f64 = 0.02;
+/// … and this where a plan takes the highest effort anyway, which leaves less to choose.
+const FINAL_SHARE_NO_HURRY: f64 = 0.006;
 /// At most this part of the array: with more, the whole would be as cheap.
 const MOST_FINAL: f64 = 0.5;
 /// Those up to so many times the smallest may turn out smaller: small boxes misjudge a coder by less.
@@ -41,6 +44,9 @@ const CLOSE: f64 = 1.5;
 const MOST_ZSTD: usize = 1;
 const MOST_CODED: usize = 3;
 
+/// Where a plan takes the highest effort anyway, slow ones are tried on so many of the boxes, for the table alone: with all of
+/// them 17 of 65 plans took more than a tenth of the exhaustive search's time, with two 11, with one 1 or 2.
+const SLOW_BOXES: usize = 1;
 /// What slow efforts gain on small boxes, they gain on chunks to this power: they gain by what repeats, and more repeats there.
 const MORE_REPEATS: i32 = 2;
 /// Where zstd comes to at most so many times what a quick effort does, much repeats, …
@@ -108,7 +114,8 @@ impl Rounds<'_> {
         let finalists = self.finalists(&outcomes)?;
         if !finalists.is_empty() {
             let cost = |i: &usize| cost(&self.recipes[*i]);
-            let share = FINAL_SHARE * all.iter().map(cost).sum::<f64>() / finalists.iter().map(cost).sum::<f64>();
+            let share = if self.no_hurry() { FINAL_SHARE_NO_HURRY } else { FINAL_SHARE };
+            let share = share * all.iter().map(cost).sum::<f64>() / finalists.iter().map(cost).sum::<f64>();
             let share = share.min(MOST_FINAL);
             let extent = |r: &Recipe| {
                 let of = samples.iter().find(|(base, _)| *base == r.asks[..r.base]);
@@ -174,6 +181,16 @@ impl Rounds<'_> {
         };
         let quick = (0..self.recipes.len()).filter(|i| alike(&self.recipes[*i]));
         quick.max_by_key(|i| self.recipes[*i].effort())
+    }
+
+    /// Where among `of` the quick recipe stands that tells how the slow recipe `i` does on boxes it is not tried on.
+    fn beside(&self, i: usize, of: &[usize]) -> Option<usize> {
+        let quick = self.quicker(i).filter(|_| self.no_hurry())?;
+        of.iter().position(|o| *o == quick)
+    }
+
+    fn no_hurry(&self) -> bool {
+        self.source.spec().bytes() <= NO_HURRY_BYTES
     }
 
     /// Those that `of` admits and that keep what was asked for, with their bytes, the smallest first.
@@ -249,8 +266,20 @@ impl Rounds<'_> {
             .map(|i| &self.recipes[*i])
             .filter_map(|r| samples.iter().find(|(base, _)| *base == r.asks[..r.base]).map(|(_, s)| (r, s)))
             .collect();
-        let tasks: Vec<(usize, usize)> =
-            sampled.iter().enumerate().flat_map(|(i, (_, s))| (0..s.pieces.len()).map(move |p| (i, p))).collect();
+        // The quick recipe that a slow one is read beside, where it need not run on all boxes.
+        let beside: Vec<Option<usize>> =
+            of.iter().zip(&sampled).map(|(i, (_, s))| self.beside(*i, of).filter(|_| !s.whole)).collect();
+        let boxes = |i: usize, s: &Sample| match beside[i] {
+            Some(_) => s.pieces.len().min(SLOW_BOXES),
+            None => s.pieces.len(),
+        };
+        // Evenly among all.
+        let tasks: Vec<(usize, usize)> = (sampled.iter().enumerate())
+            .flat_map(|(i, (_, s))| {
+                let (n, all) = (boxes(i, s), s.pieces.len());
+                (0..n).map(move |j| (i, (2 * j + 1) * all / (2 * n)))
+            })
+            .collect();
         let trials = each(tasks.len(), self.resources, |t| {
             let (i, p) = tasks[t];
             let (recipe, piece) = (sampled[i].0, &sampled[i].1.pieces[p]);
@@ -266,6 +295,17 @@ impl Rounds<'_> {
                 (Some(sum), Some(trial)) => sum.merge(trial),
                 (sum, _) => *sum = None,
             }
+        }
+        for (i, quick) in beside.iter().enumerate() {
+            let (Some(quick), Some(sum)) = (quick, &mut sums[i]) else { continue };
+            let bytes =
+                |p: usize| tasks.iter().zip(&trials).find(|(t, _)| **t == (*quick, p))?.1.as_ref().map(|t| t.bytes);
+            let pieces = &sampled[i].1.pieces;
+            let tried: Vec<usize> = tasks.iter().filter(|t| t.0 == i).map(|t| t.1).collect();
+            let some: u64 = tried.iter().filter_map(|p| bytes(*p)).sum();
+            let all: u64 = (0..pieces.len()).filter_map(bytes).sum();
+            let elements: u64 = tried.iter().map(|p| pieces[*p].spec.count()).sum();
+            sum.stand_for(all as f64 / some.max(1) as f64, sampled[i].1.elements() as f64 / elements.max(1) as f64);
         }
         let outcome = |((_, sample), trial): (&(&Recipe, &Arc<Sample>), Option<Trial>)| Outcome {
             sample: Arc::clone(sample),

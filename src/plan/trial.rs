@@ -45,6 +45,13 @@ impl Trial {
         self.encode += other.encode;
         self.decode += other.decode;
     }
+
+    /// Of a part of the boxes: multiplied by what all of them have more of.
+    pub(super) fn stand_for(&mut self, bytes: f64, elements: f64) {
+        self.bytes = (self.bytes as f64 * bytes) as u64;
+        self.broken = (self.broken as f64 * elements) as u64;
+        (self.encode, self.decode) = (self.encode.mul_f64(elements), self.decode.mul_f64(elements));
+    }
 }
 
 /// Runs `steps` and `coder` on `original`, a box of `spec`, and back. `None` where the steps refuse its values.
