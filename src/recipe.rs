@@ -120,9 +120,15 @@ impl Record {
         Ok(record)
     }
 
-    /// Whether the same bits come back.
+    /// Whether the same bits come back: neither steps nor coding lose any, nor did a coding that the array has left since.
     pub fn is_exact(&self) -> Result<bool> {
-        Ok(self.coding.is_none_or(|c| c.bound.is_lossless()) && self.pipeline()?.is_exact())
+        let lost = self.loss.as_ref().is_some_and(|loss| loss.changed > 0 || loss.nan_payload > 0);
+        Ok(!lost && self.coding.is_none_or(|c| c.bound.is_lossless()) && self.pipeline()?.is_exact())
+    }
+
+    /// Whether the file holds the original's elements as they are: moved from another container, and nothing done to them.
+    pub fn is_original(&self) -> bool {
+        self.steps.is_empty() && self.coding.is_none() && self.is_exact().unwrap_or(false)
     }
 
     /// What stands between the original and the elements that the file shows: the steps, or nothing where they were run inside

@@ -378,3 +378,41 @@ fn odd_arrays_get_a_plan_too() {
     assert!(found.candidates.iter().any(|c| c.target == Target::Hdf5Filtered));
     assert!(found.candidates.iter().filter(|c| c.keeps == Keeps::Kept).all(|c| c.max_error <= 2.0));
 }
+
+#[test]
+fn auto_keeps_the_bits_of_nan_under_a_bound() {
+    let desk = Desk::new();
+    let mut values: Vec<f64> = noise(3000).take(60_000).map(|n| n as f64 / 100.0).collect();
+    for (i, v) in values.iter_mut().enumerate().skip(7).step_by(1000) {
+        *v = f64::from_bits(0x7ff8_0000_0000_0000 | (i as u64 + 1));
+    }
+    desk.write("x.npy", "<f8", &[60, 1000], &bytes(&values));
+    for output in ["y.h5", "y.npy"] {
+        // Steps of `.npy` files keep no such bits, so there it stays as it is.
+        let report = desk.json(&["x.npy", "--auto", "--max-abs", "0.01", "-o", output, "--json"]);
+        assert_eq!(report["loss"]["nan_payload"], Value::Null, "{report}");
+        desk.done(&["verify", "x.npy", output]);
+    }
+}
+
+#[test]
+fn auto_takes_what_nothing_makes_smaller_and_what_has_no_error_to_speak_of() {
+    let desk = Desk::new();
+    let noise: Vec<f64> = noise(u64::MAX).take(5000).map(|n| f64::from_bits(n >> 2)).collect();
+    desk.write("noise.npy", "<f8", &[5000], &bytes(&noise));
+    desk.write("empty.npy", "<f8", &[0, 3], &[]);
+    desk.write("zero.npy", "<f8", &[50], &bytes(&[0.0; 50]));
+    let huge: Vec<f64> = (0..500).map(|i| 1e307 * f64::from(i % 10)).collect();
+    desk.write("huge.npy", "<f8", &[500], &bytes(&huge));
+    desk.done(&["noise.npy", "--auto", "-o", "n.npy"]);
+    assert_eq!(desk.json(&["verify", "noise.npy", "n.npy", "--json"])["status"], "ok");
+    for output in ["e.npy", "e.h5"] {
+        desk.done(&["empty.npy", "--auto", "--max-abs", "1", "-o", output]);
+        desk.done(&["verify", "empty.npy", output]);
+    }
+    desk.done(&["zero.npy", "--auto", "--max-rel", "1e-3", "-o", "z.h5"]);
+    desk.done(&["zero.npy", "--auto", "--max-rel", "1e-3", "--rel-floor", "1", "-o", "f.h5"]);
+    desk.done(&["verify", "zero.npy", "f.h5"]);
+    desk.done(&["huge.npy", "--auto", "--psnr", "50", "-o", "h.h5"]);
+    desk.done(&["verify", "huge.npy", "h.h5"]);
+}

@@ -448,3 +448,56 @@ fn a_record_that_claims_too_much_allows_nothing() {
     desk.done(&["even.npy", "--triangle", "-o", "even.c.npy"]);
     assert!(desk.fails(2, &["verify", "odd.npy", "even.c.npy"]).contains("steps refuse"));
 }
+
+#[test]
+fn what_has_no_error_keeps_what_it_says_of_itself() {
+    let desk = desk(|_| ());
+    desk.write("empty.npy", "<f8", &[0, 4], &[]);
+    desk.write("nan.npy", "<f8", &[40], &bytes(&[f64::NAN; 40]));
+    let mut one = [f64::NAN; 40];
+    one[3] = f64::INFINITY;
+    desk.write("one.npy", "<f8", &[40], &bytes(&one));
+    ends(&desk, 0, &["verify", "empty.npy", "empty.npy"]);
+    desk.done(&["nan.npy", "--f16", "-o", "n.npy"]);
+    ends(&desk, 0, &["verify", "nan.npy", "n.npy"]);
+    ends(&desk, 1, &["verify", "one.npy", "n.npy"]);
+    ends(&desk, 1, &["verify", "nan.npy", "one.npy"]);
+    // With a limit of one's own there is still nothing that it could be held against.
+    ends(&desk, 2, &["verify", "empty.npy", "empty.npy", "--max-abs", "0"]);
+}
+
+#[cfg(feature = "hdf5")]
+#[test]
+fn an_array_that_left_its_coding_still_says_what_that_lost() {
+    let desk = desk(|v| v[5] += 0.5);
+    desk.done(&["a.npy", "--max-abs", "1e-2", "-o", "c.h5"]);
+    for plain in ["p.npy", "p.h5"] {
+        desk.done(&["c.h5", "-o", plain]);
+        let info = desk.json(&["info", plain, "--json"]);
+        assert_eq!(info["exact"], false, "{info}");
+        assert!(!ends(&desk, 0, &["info", plain]).contains("lossless"));
+        assert!(!ends(&desk, 0, &["restore", plain, "-o", "r.npy", "--force"]).contains("lossless"));
+        ends(&desk, 0, &["verify", "a.npy", plain]);
+        ends(&desk, 1, &["verify", "b.npy", plain]);
+    }
+}
+
+#[cfg(feature = "hdf5")]
+#[test]
+fn limits_of_a_named_array_hold_where_it_is_the_only_one() {
+    let desk = desk(|_| ());
+    desk.done(&["a.npy", "-o", "w.h5:/w"]);
+    fs::write(desk.path("b.toml"), "max_abs = 1\n[arrays.w]\nmax_abs = 1e-9\n").unwrap();
+    fs::write(desk.path("typo.toml"), "max_abs = 1\n[arrays.ww]\nmax_abs = 1e-9\n").unwrap();
+    let said = desk.fails(1, &["w.h5", "--f16", "--budget", "b.toml", "-o", "x.h5"]);
+    assert!(said.contains("1e-9"), "{said}");
+    for input in ["w.h5", "w.h5:/w", "a.npy"] {
+        assert!(desk.fails(2, &[input, "--f16", "--budget", "typo.toml", "-o", "x.h5"]).contains("\"ww\""));
+    }
+    // Moved to HDF5 without a step: still an array to plan for and to compact.
+    desk.done(&["plan", "w.h5"]);
+    desk.done(&["w.h5", "--f32", "-o", "f.h5"]);
+    fs::write(desk.path("tight.toml"), "max_abs = 1e-3\n").unwrap();
+    let said = desk.fails(1, &["a.npy", "--max-abs", "1", "--budget", "tight.toml", "-o", "x.h5"]);
+    assert!(said.contains("--max-abs 1e-3"), "{said}");
+}

@@ -10,7 +10,7 @@ use super::{compacting, options, progress, report_table};
 use crate::engine::{AssessOptions, Reader, assess, describe};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::metric::budget::Start;
-use crate::metric::{Budget, Outcome};
+use crate::metric::{Budget, Limits, Outcome};
 use crate::report::{Document, Form};
 use crate::store::{Pending, Place, Replace, append, arrays, same_file};
 
@@ -68,6 +68,21 @@ pub(super) fn verify(args: &VerifyArgs, line: &[OsString], voice: &Voice) -> Res
     }
     voice.result(&document, |paint| report_table::verdict(&document, paint))?;
     Ok(exit(&document))
+}
+
+/// The limits that `budget` has for the array at `input`: its own, where it is named or the only one of its file.
+pub(super) fn limits_of<'a>(budget: &'a Budget, input: &Place) -> Result<&'a Limits> {
+    if budget.arrays.is_empty() {
+        return Ok(&budget.limits);
+    }
+    let names = arrays(&input.path)?;
+    budget.check_names(names.iter().map(String::as_str))?;
+    let name = match (&input.member, &names[..]) {
+        (Some(name), _) => Some(name.as_str()),
+        (None, [only]) => Some(only.as_str()),
+        _ => None,
+    };
+    Ok(budget.of(name))
 }
 
 /// Writes a budget to begin with.

@@ -31,15 +31,17 @@ pub(super) fn run(args: &CompactArgs, voice: &Voice) -> Result<()> {
     }
     let npz = options::npz(&args.output, place.as_ref())?;
     let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
+    let limits = budget.as_ref().map(|b| assessing::limits_of(b, &input)).transpose()?;
     let report = progress::with_bar(voice.shows_progress(), |tell| {
         let settings = CompactOptions {
             asks,
             fill: args.steps.fill,
-            budget: budget.as_ref().map(|b| b.of(input.member.as_deref())),
+            budget: limits,
             replace: options::replace(&args.output),
             sidecar: args.sidecar,
             npz,
             sync: args.output.sync,
+            exact_nan: false,
             #[cfg(feature = "hdf5")]
             hdf5,
             #[cfg(feature = "hdf5")]

@@ -39,6 +39,7 @@ struct Ran<'a> {
 pub(super) fn run(args: &PlanArgs, voice: &Voice) -> Result<()> {
     let input = compacting::input(&args.input)?;
     let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
+    let limits = budget.as_ref().map(|b| assessing::limits_of(b, &input)).transpose()?;
     let ask = args.bound.ask()?;
     let given = args.output.as_deref();
     let formats = formats(given)?;
@@ -47,7 +48,7 @@ pub(super) fn run(args: &PlanArgs, voice: &Voice) -> Result<()> {
         let settings = PlanOptions {
             ask,
             effort: args.bound.effort,
-            budget: budget.as_ref().map(|b| b.of(input.member.as_deref())),
+            budget: limits,
             fill: args.fill,
             whole: args.whole,
             npy: formats.0,
@@ -101,7 +102,7 @@ pub(super) fn auto(args: &CompactArgs, voice: &Voice) -> Result<()> {
         return refuse!(Usage, "--auto chooses the layout; leave --auto or --layout and --chunks out");
     }
     let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
-    let budget = budget.as_ref().map(|b| b.of(input.member.as_deref()));
+    let budget = budget.as_ref().map(|b| assessing::limits_of(b, &input)).transpose()?;
     let ask = args.bounds.bound.ask()?;
     let given = args.output.output.as_deref();
     let formats = formats(given)?;
@@ -168,6 +169,7 @@ fn run_choice(
         sidecar: args.sidecar && choice.format() == Format::Npy,
         sync: args.output.sync,
         npz: Default::default(),
+        exact_nan: true,
         #[cfg(feature = "hdf5")]
         hdf5: hdf5(choice),
         #[cfg(feature = "hdf5")]

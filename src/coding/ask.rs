@@ -144,14 +144,17 @@ impl CodingAsk {
         // Rounded down, as a limit may be; halved first, so that the whole range of float64 has a width.
         let half = range.map_or(0.0, |(least, greatest)| (greatest / 2.0 - least / 2.0).max(0.0));
         let by_range = self.max_range_rel.map(|r| product_below(product_below(half, r), 2.0));
-        let max_abs = match (self.max_abs, by_range) {
+        let mut max_abs = match (self.max_abs, by_range) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
-        let mean_square = self.psnr.map(|db| {
-            let rmse = half / power_of_ten(db / 20.0);
-            product_below(product_below(rmse, rmse), 4.0)
-        });
+        let rmse = self.psnr.map(|db| half / power_of_ten(db / 20.0));
+        let mut mean_square = rmse.map(|rmse| product_below(product_below(rmse, rmse), 4.0));
+        if let (Some(rmse), true) = (rmse, mean_square.is_some_and(f64::is_infinite)) {
+            // No float64 holds the square: every error below the root keeps the mean below it as well.
+            let most = product_below(rmse, 2.0);
+            (max_abs, mean_square) = (Some(max_abs.map_or(most, |e| e.min(most))), None);
+        }
         let rel_floor = self.rel_floor.unwrap_or(0.0);
         Ok(Coding { bound: Bound { max_abs, max_rel: self.max_rel, rel_floor, mean_square }, effort: self.effort })
     }

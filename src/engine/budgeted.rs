@@ -124,8 +124,17 @@ fn hold(criteria: Vec<Criterion>, remedy: impl FnOnce() -> Result<String>) -> Re
 /// As [`Budgeted::hold`] for an array that was coded within `bound`: how much smaller it would have to be, only coding would tell.
 #[cfg(feature = "hdf5")]
 pub(super) fn hold_bound(criteria: Vec<Criterion>, bound: &Bound) -> Result<Vec<Criterion>> {
+    let asked = |figure: Figure| criteria.iter().find(|c| c.name == figure.name()).map(|c| c.allowed.0);
+    let (max_abs, max_rel) = (asked(Figure::MaxAbs), asked(Figure::MaxRel));
     hold(criteria, || {
         Ok(match (bound.max_abs, bound.max_rel) {
+            // What the budget says itself, where that is a bound.
+            (Some(e), _) if max_abs.is_some_and(|most| most < e) => {
+                format!("a smaller bound keeps it: --max-abs {:e}", max_abs.unwrap_or(e))
+            }
+            (_, Some(e)) if max_rel.is_some_and(|most| most < e) => {
+                format!("a smaller bound keeps it: --max-rel {:e}", max_rel.unwrap_or(e))
+            }
             (Some(e), _) => format!("a smaller bound may keep it; try --max-abs {:e}", e / 2.0),
             (None, Some(e)) => format!("a smaller bound may keep it; try --max-rel {:e}", e / 2.0),
             (None, None) => "a stricter bound may keep it; try a larger --psnr".to_owned(),

@@ -50,6 +50,8 @@ pub struct CompactOptions<'a> {
     pub coded: Option<super::CodedOptions>,
     /// What may be lost: held against the output, read again and restored, before it gets its name.
     pub budget: Option<&'a Limits>,
+    /// Refuse, where a NaN would come back with other bits. The coding of the filtered layout keeps them always.
+    pub exact_nan: bool,
     /// Threads, memory, progress.
     pub resources: Resources<'a>,
 }
@@ -80,7 +82,15 @@ pub(super) fn opened(
 ) -> Result<Report> {
     let start = Instant::now();
     let input = opened.place().clone();
-    let packed_already = opened.record()?;
+    let mut packed_already = opened.record()?;
+    let asked = !options.asks.is_empty() || options.budget.is_some();
+    #[cfg(feature = "hdf5")]
+    let asked = asked || options.coded.is_some();
+    // Moved from another container without a step: what is there is the original.
+    let stored_sum = packed_already.take_if(|r| asked && r.is_original()).and_then(|r| r.crc32);
+    if let Some(sum) = stored_sum {
+        opened.expect(sum);
+    }
     if let Some(record) = &packed_already {
         if !options.asks.is_empty() {
             return refuse!(
@@ -90,7 +100,7 @@ pub(super) fn opened(
                     .steps
                     .iter()
                     .map(Step::name)
-                    .chain(record.coding.map(|_| "coding"))
+                    .chain((record.coding.is_some() || record.steps.is_empty()).then_some("coding"))
                     .collect::<Vec<_>>()
                     .join(", ")
             );
@@ -368,6 +378,13 @@ impl Compaction<'_> {
         refuse_broken_bounds(pipeline, tally)?;
         self.opened.verify()?;
         let (steps, loss) = summarise(pipeline, tally);
+        if self.options.exact_nan && loss.nan_payload > 0 {
+            return refuse!(
+                Refused,
+                "{} NaN would come back with other bits; the coding of HDF5 output keeps them (--max-abs)",
+                loss.nan_payload
+            );
+        }
         record.loss.get_or_insert(loss);
         Ok(steps)
     }

@@ -148,7 +148,7 @@ pub struct Plan {
     #[serde(skip)]
     flag_fill: Option<Fill>,
     #[serde(skip)]
-    has_finite: bool,
+    bounds: Option<(f64, f64)>,
 }
 
 impl Plan {
@@ -185,7 +185,7 @@ impl Plan {
 /// `Usage` for an array that is compacted already, and for limits that cannot be; else what reading the file gives.
 pub fn plan(place: &Place, options: &PlanOptions<'_>) -> Result<Plan> {
     let reader = Reader::at(place)?;
-    if reader.record().is_some() {
+    if reader.record().is_some_and(|record| !record.is_original()) {
         return refuse!(Usage, "{place} is compacted already; restore it first, or plan for its original");
     }
     let declared = match options.fill {
@@ -211,7 +211,7 @@ pub fn plan(place: &Place, options: &PlanOptions<'_>) -> Result<Plan> {
             hdf5: options.hdf5,
             coded: options.filtered && options.hdf5,
         };
-        let recipes = if source.spec().count() == 0 { Vec::new() } else { recipes::list(source, &known, wanted)? };
+        let recipes = recipes::list(source, &known, wanted)?;
         let rounds = Rounds { source, known: &known, recipes: &recipes, wish: &wish, resources };
         let (samples, outcomes) = rounds.run(options.whole)?;
         let spec = source.spec();
@@ -232,7 +232,7 @@ pub fn plan(place: &Place, options: &PlanOptions<'_>) -> Result<Plan> {
             stored_bytes,
             fill: known.fill,
             flag_fill: known.flag_fill(),
-            has_finite: known.look.bounds().is_some(),
+            bounds: known.look.bounds(),
             asked: wish.ask,
             bound: wish.coding.bound,
             sample: sampled,

@@ -88,6 +88,15 @@ struct List<'a> {
 /// All candidates for `source`, from lossless up, in an order that breaks ties.
 pub(super) fn list(source: &dyn Source, known: &Known, wanted: Wanted<'_>) -> Result<Vec<Recipe>> {
     let mut list = List { source, known, wanted, all: Vec::new() };
+    if source.spec().count() == 0 {
+        // Nothing to make smaller: as it is.
+        if wanted.npy {
+            list.plain(&[], &[], 0.0)?
+        } else {
+            list.zstd(&[], &[], 0.0)?
+        }
+        return Ok(list.all);
+    }
     let lossless = wanted.coding.bound.is_lossless();
     let usual = wanted.effort.unwrap_or_default();
     let mut bases: Vec<(Vec<Ask>, f64)> = vec![(Vec::new(), 0.0)];
@@ -103,7 +112,8 @@ pub(super) fn list(source: &dyn Source, known: &Known, wanted: Wanted<'_>) -> Re
             for effort in efforts {
                 list.coded(base, &[], CodingAsk { max_abs: Some(0.0), ..effort_of(*effort)? }, true, 0.0)?;
             }
-            if !base.is_empty() {
+            // As it is, where nothing but `.npy` may come: noise is not refused.
+            if !base.is_empty() || !wanted.hdf5 {
                 list.plain(base, &[], 0.0)?;
             }
             list.zstd(base, &[], 0.0)?;

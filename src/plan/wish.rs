@@ -47,6 +47,7 @@ impl Wish {
         } else {
             bound.max_abs.is_none_or(|e| error <= e)
                 && broken == 0
+                && loss.nan_payload() == 0
                 // A sample's mean is no proof: the whole array is judged when it is written.
                 && bound.mean_square.is_none_or(|ms| loss.rmse() * loss.rmse() <= ms * (1.0 + 1e-9))
                 && special.iter().all(|class| loss.class(*class).count == 0)
@@ -115,9 +116,9 @@ fn stricter(a: &CodingAsk, b: &CodingAsk) -> CodingAsk {
 /// # Errors
 /// `Usage` for limits that cannot be.
 pub fn limits(plan: &super::Plan, budget: Option<&Limits>) -> Result<Option<Limits>> {
-    if budget.is_none() && !plan.has_finite {
-        return Ok(None);
-    }
+    let Some((low, high)) = plan.bounds.filter(|_| plan.array_bytes > 0) else {
+        return Ok(budget.cloned());
+    };
     let mut limits = budget.cloned().unwrap_or_default();
     let bound = &plan.bound;
     let mut most = |figure, limit: Option<f64>| -> Result<()> {
@@ -130,7 +131,12 @@ pub fn limits(plan: &super::Plan, budget: Option<&Limits>) -> Result<Option<Limi
     let lossless = plan.asked.is_none() || bound.is_lossless();
     most(Figure::MaxAbs, if lossless { Some(0.0) } else { bound.max_abs })?;
     if !lossless {
-        most(Figure::MaxRel, bound.max_rel)?;
+        if bound.max_rel.is_some() && low.abs().max(high.abs()) <= bound.rel_floor {
+            // No value has a relative error: all are held to the floor's.
+            most(Figure::MaxAbs, bound.max_rel.map(|rel| (rel * bound.rel_floor).next_up()))?;
+        } else {
+            most(Figure::MaxRel, bound.max_rel)?;
+        }
         most(Figure::Rmse, bound.mean_square.map(f64::sqrt))?;
     }
     if budget.is_none() && !lossless {
