@@ -81,7 +81,8 @@ impl FromStr for Chunks {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        if text.contains(',') {
+        // A bare number is one of elements, as everywhere else: chunks of so many bytes are asked for with a unit.
+        if text.contains(',') || text.bytes().all(|b| b.is_ascii_digit()) {
             let parts = text.trim_end_matches(',').split(',');
             let shape: Option<Vec<u64>> = parts.map(|d| d.trim().parse().ok().filter(|d| *d > 0)).collect();
             return match shape {
@@ -204,6 +205,8 @@ mod tests {
     fn chunks_are_a_shape_or_a_size() {
         assert_eq!("64,8".parse::<Chunks>().ok(), Some(Chunks::Shape(vec![64, 8])));
         assert_eq!("64,".parse::<Chunks>().ok(), Some(Chunks::Shape(vec![64])));
+        assert_eq!("640".parse::<Chunks>().ok(), Some(Chunks::Shape(vec![640])));
+        assert!("0".parse::<Chunks>().is_err() && "".parse::<Chunks>().is_err());
         assert_eq!("1MiB".parse::<Chunks>().ok(), Some(Chunks::Bytes(1 << 20)));
         for bad in ["", "0", "0,3", "a,b", "4x4", "-1"] {
             assert!(bad.parse::<Chunks>().is_err(), "{bad}");

@@ -49,8 +49,8 @@ impl Boxes {
             ChunkAsk::Shape(given) if given.len() != shape.len() => {
                 return refuse!(
                     Usage,
-                    "--chunks names {} axes and the array is {spec}; give one number an axis",
-                    given.len()
+                    "--chunks names {} and the array is {spec}; give one number an axis, or a size such as 1MiB",
+                    if given.len() == 1 { "1 axis".to_owned() } else { format!("{} axes", given.len()) }
                 );
             }
             ChunkAsk::Shape(given) if given.contains(&0) => {
