@@ -198,7 +198,7 @@ fn flags_that_an_archive_cannot_keep_are_refused_with_the_remedy() {
         (&["a.npz", "--max-abs", "1e-3", "-o", "b.npz"], "b.h5"),
         (&["a.npz", "--select", "w", "--max-abs", "1e-3", "-o", "b.npz"], "b.h5"),
         (&["a.npz", "--sidecar", "-o", "b.npz"], "--sidecar"),
-        (&["a.npz", "--auto"], "a.npz:NAME"),
+        (&["a.npz", "--auto", "--select", "w", "--bits"], "--select"),
         (&["a.npz", "-o", "b.npz:x"], "one array"),
         (&["restore", "a.npz", "--slice", "0", "-o", "b.npz"], "name one"),
         (&["a.npz", "-o", "b.npy"], "name one"),
@@ -217,6 +217,157 @@ fn a_budget_is_held_against_every_member_before_the_archive_gets_its_name() {
     let message = desk.fails(1, &line("tight.toml", "b.npz"));
     assert!(message.contains("max_abs"), "{message}");
     desk.done(&line("wide.toml", "b.npz"));
+}
+
+#[test]
+fn limits_of_one_array_hold_for_it_alone_and_misspelled_names_are_refused() {
+    let desk = desk();
+    fs::write(desk.path("of.toml"), "max_abs = 0.1\n[arrays.turned]\nmax_abs = 1e-9\n").unwrap();
+    fs::write(desk.path("no.toml"), "[arrays.turnt]\nmax_abs = 1e-9\n").unwrap();
+    for out in outputs() {
+        let line = |budget, steps: &[&'static str]| {
+            [&["a.npz", "--only", "w", "--only", "turned", "--f16", "--budget", budget, "-o", out], steps].concat()
+        };
+        let message = desk.fails(1, &line("of.toml", &[]));
+        assert!(message.contains("turned") && message.contains("over budget"), "{message}");
+        assert!(!desk.path(out).exists());
+        let message = desk.fails(2, &line("no.toml", &[]));
+        assert!(message.contains("turnt"), "{message}");
+        let report = desk.json(&line("of.toml", &["--select", "turned", "--json"]));
+        let criteria = |i: usize| report["members"][i]["criteria"].as_array().unwrap().len();
+        assert!(criteria(0) > 0 && criteria(1) > 0, "{report}");
+    }
+}
+
+fn outputs() -> &'static [&'static str] {
+    if cfg!(feature = "hdf5") { &["l.npz", "l.h5"] } else { &["l.npz"] }
+}
+
+#[test]
+fn auto_plans_every_array_by_itself_and_the_file_keeps_what_was_asked_for() {
+    let desk = desk();
+    for out in outputs() {
+        let report = desk.json(&["a.npz", "--auto", "-o", out, "--json"]);
+        assert_eq!(report["members"].as_array().unwrap().len(), 5);
+        assert!(report["chosen"]["mask_0"].as_str().unwrap().starts_with("--"), "{report}");
+        desk.done(&["verify", "a.npz", out]);
+        desk.done(&["restore", out, "-o", "back.npz", "--force"]);
+        assert_eq!(member(&desk, "back.npz", "turned").1, member(&desk, "a.npz", "turned").1);
+    }
+    let table = desk.done(&["a.npz", "--auto", "--only", "*mask*", "-o", "m.npz"]);
+    assert!(table.contains("chosen") && table.contains("--bits"), "{table}");
+    #[cfg(feature = "hdf5")]
+    {
+        let floats = ["--only", "w", "--only", "turned"];
+        let report = desk.json(&[&["a.npz", "--auto", "--max-abs", "1e-2", "--json"], &floats[..]].concat());
+        assert_eq!(report["output"], "a.compact.h5");
+        desk.done(&["verify", "a.npz:w", "a.compact.h5:/w", "--max-abs", "1e-2"]);
+        desk.done(&["verify", "a.npz:turned", "a.compact.h5:/turned", "--max-abs", "1e-2"]);
+    }
+}
+
+#[test]
+fn plan_has_a_table_for_each_array_or_for_the_one_named() {
+    let desk = desk();
+    let told = desk.json(&["plan", "a.npz", "--json"]);
+    let arrays = told["arrays"].as_array().unwrap();
+    let names: Vec<_> = arrays.iter().map(|a| a["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["mask_0", "g/mask_1", "w", "turned", "ids"]);
+    assert!(arrays.iter().all(|a| a["candidates"].as_array().is_some_and(|c| !c.is_empty())));
+    assert!(arrays[0]["command"].as_str().unwrap().starts_with("compact a.npz:mask_0 "), "{}", arrays[0]["command"]);
+    assert_eq!(desk.json(&["plan", "a.npz:w", "--json"])["best"], arrays[2]["best"]);
+    let table = desk.done(&["plan", "a.npz"]);
+    assert!(names.iter().all(|name| table.contains(&format!("a.npz:{name}"))), "{table}");
+}
+
+#[test]
+fn archives_are_compared_array_by_array_and_a_missing_one_is_named() {
+    let desk = desk();
+    desk.done(&["a.npz", "--f16", "--select", "*mask*", "--bits", "--select", "ids", "-o", "b.npz"]);
+    let told = desk.json(&["verify", "a.npz", "b.npz", "--json"]);
+    assert_eq!(told["arrays"].as_array().unwrap().len(), 5);
+    // A verdict is no error: the limit is broken in some of them, and that is told on standard output.
+    let broken = desk.run(&["verify", "a.npz", "b.npz", "--max-abs", "1e-9"]);
+    let text = String::from_utf8(broken.stdout).unwrap();
+    assert!(broken.status.code() == Some(1) && text.contains("turned"), "{text}");
+    desk.done(&["a.npz", "--only", "w", "--only", "ids", "-o", "c.npz"]);
+    for command in ["verify", "report"] {
+        let message = desk.fails(2, &[command, "a.npz", "c.npz"]);
+        assert!(message.contains("mask_0") && message.contains("c.npz"), "{message}");
+    }
+    // Of what the original does not have, the report tells.
+    let told = desk.json(&["verify", "c.npz", "a.npz", "--json"]);
+    assert_eq!((told["arrays"].as_array().unwrap().len(), told["not_compared"].as_array().unwrap().len()), (2, 3));
+    // One array in an archive is paired by its name, too.
+    desk.done(&["a.npz:w", "-o", "w.npz"]);
+    let told = desk.json(&["verify", "w.npz", "a.npz", "--json"]);
+    assert_eq!((&told["arrays"][0]["name"], told["not_compared"].as_array().unwrap().len()), (&Value::from("w"), 4));
+}
+
+#[test]
+fn arrays_are_added_to_an_archive_as_if_they_had_been_there_from_the_start() {
+    let desk = desk();
+    for codec in ["none", "deflate"] {
+        desk.done(&["a.npz", "--codec", codec, "-o", "all.npz", "--force"]);
+        let four = ["--only", "*mask*", "--only", "w", "--only", "turned"];
+        desk.done(&[&["a.npz", "--codec", codec, "-o", "part.npz", "--force"], &four[..]].concat());
+        let dry = desk.json(&["append", "part.npz", "a.npz:ids", "--dry-run", "--json"]);
+        let told = desk.json(&["append", "part.npz", "a.npz:ids", "--json"]);
+        assert_eq!((&dry["arrays"], &told["arrays"], &told["added"][0]["name"]), (&5.into(), &5.into(), &"ids".into()));
+        assert_eq!(told["stored_bytes"], fs::metadata(desk.path("part.npz")).unwrap().len());
+        assert!(fs::read(desk.path("all.npz")).unwrap() == fs::read(desk.path("part.npz")).unwrap());
+    }
+    // A whole archive, a compacted file that keeps its record, and a name of one's own.
+    desk.done(&["sym.npy", "--triangle", "-o", "s.npy"]);
+    desk.done(&["a.npz", "--only", "w", "--f16", "-o", "z.npz"]);
+    desk.done(&["append", "z.npz", "s.npy", "--as", "g/sym"]);
+    desk.json(&["append", "z.npz", "a.npz", "--force", "--json"]);
+    let info = desk.json(&["info", "z.npz", "--json"]);
+    let names: Vec<_> = info["arrays"].as_array().unwrap().iter().map(|a| a["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["g/sym", "mask_0", "g/mask_1", "w", "turned", "ids"]);
+    assert!(member(&desk, "z.npz", "w").1 == member(&desk, "a.npz", "w").1);
+    desk.done(&["restore", "z.npz:g/sym", "-o", "sym2.npy"]);
+    assert_eq!(fs::read(desk.path("sym2.npy")).unwrap().split_off(128), member_data(&desk));
+    // With steps on the way; all else in it stays.
+    desk.done(&["a.npz:w", "--f16", "-o", "z.npz:half"]);
+    assert_eq!(desk.json(&["info", "z.npz:half", "--json"])["stored"]["dtype"], "float16");
+    assert_eq!(desk.json(&["info", "z.npz", "--json"])["arrays"].as_array().unwrap().len(), 7);
+}
+
+#[test]
+fn what_cannot_be_added_leaves_the_archive_as_it_was() {
+    let desk = desk();
+    let text = b"kept, whatever it is".to_vec();
+    archive(&desk, "t.npz", &[("x", npy("<f8", &[1], &bytes(&[1.5]))), ("notes.txt", text.clone())]);
+    fs::write(desk.path("cut.npy"), &npy("<f8", &[9], &bytes(&[1.0]))[..130]).unwrap();
+    fs::write(desk.path("y.npy"), npy("<f8", &[2], &bytes(&[1.0, 2.0]))).unwrap();
+    let before = fs::read(desk.path("t.npz")).unwrap();
+    for (line, word) in [
+        (&["append", "t.npz", "y.npy", "--as", "x"][..], "--force"),
+        (&["append", "t.npz", "y.npy", "--as", "../x"], "../x"),
+        (&["append", "t.npz", "y.npy", "cut.npy"], "cut.npy"),
+        (&["append", "t.npz", "y.npy", "y.npy"], "both be called y"),
+        (&["append", "t.npz", "a.npz", "--as", "q"], "one by one"),
+        (&["append", "t.npz", "y.npy", "--refit-chunks"], "--refit-chunks"),
+        (&["append", "y.npy", "y.npy", "--as", "q"], "--as"),
+        (&["append", "no.npz", "y.npy"], "no.npz"),
+        (&["y.npy", "-o", "t.npz:x"], "--force"),
+        (&["y.npy", "--triangle", "-o", "t.npz:n"], "triangle"),
+    ] {
+        let message = desk.fails(2, line);
+        assert!(message.contains(word), "{line:?}: {message}");
+        assert!(fs::read(desk.path("t.npz")).unwrap() == before, "{line:?}");
+    }
+    desk.done(&["append", "t.npz", "y.npy", "--as", "x", "--force"]);
+    assert_eq!(member(&desk, "t.npz", "x").1, bytes(&[1.0, 2.0]));
+    let mut zip = zip::ZipArchive::new(File::open(desk.path("t.npz")).unwrap()).unwrap();
+    let mut kept = Vec::new();
+    zip.by_name("notes.txt").unwrap().read_to_end(&mut kept).unwrap();
+    assert_eq!((kept, zip.len()), (text, 2));
+    // Names that lead out of a folder are read, and never written.
+    archive(&desk, "evil.npz", &[("../x", npy("<f8", &[1], &bytes(&[1.5])))]);
+    let message = desk.fails(2, &["append", "evil.npz", "y.npy"]);
+    assert!(message.contains("../x"), "{message}");
 }
 
 #[cfg(feature = "hdf5")]

@@ -187,6 +187,11 @@ fn forged_and_damaged_archives_are_refused_by_the_name_of_the_member() {
         expect(&path, &with(first + 16, &[1, 2, 3, 4]), "one", Corrupt, &["one", "checksum"]);
         // More than could ever be packed into it.
         expect(&path, &with(first + 24, &0xffff_fff0u32.to_le_bytes()), "one", Corrupt, &["one"]);
+        for method in [9u16, 93] {
+            let mut bytes = with(first + 24, &0xffff_fff0u32.to_le_bytes());
+            put(&mut bytes, first + 10, &method.to_le_bytes());
+            expect(&path, &bytes, "one", Corrupt, &["one", "cannot be packed"]);
+        }
         // Both have the same bytes.
         expect(&path, &with(second + 42, &0u32.to_le_bytes()), "two", Corrupt, &["overlaps"]);
         // It lies outside, or reaches into the directory.

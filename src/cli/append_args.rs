@@ -13,12 +13,17 @@ Examples:
   compact append run.h5:/packed/data more.npz:grids
   produce | compact append log.h5 -              rows from standard input, as .npy
   compact append grids.h5 day2.npy --dry-run     would all values fit the file's recipe?
+  compact append run.npz extra.npy --as mask     one more array in an archive
 
 Exit codes: 0 appended, 1 the recipe cannot hold the values, 2 all else. After 1 and 2 FILE is as it was.";
 
 #[derive(Debug, Args)]
 pub(super) struct AppendArgs {
-    /// Array that gets more rows: x.npy, x.h5 or x.h5:/group/name, compacted or ordinary
+    /// Array that gets more rows: x.npy, x.h5 or x.h5:/group/name, compacted or ordinary; or x.npz, which gets more arrays
+    ///
+    /// Array that gets more rows: x.npy, x.h5 or x.h5:/group/name, compacted or ordinary. An archive, x.npz, gets MORE as further
+    /// arrays, each called as it was in its file or as its file is, with the compression of the archive's last array. It is copied, and
+    /// replaced when the copy is whole.
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) file: OsString,
     /// Arrays of rows to append, in this order: file.npy, archive.npz:NAME, file.h5:/DATASET, or - for standard input
@@ -33,6 +38,12 @@ pub(super) struct AppendArgs {
     /// their own, fitted to their values; the precision stays. In the plain layout one recipe is for all, and such values are refused.
     #[arg(long)]
     pub(super) refit_chunks: bool,
+    /// Name of the array in the archive
+    #[arg(long = "as", value_name = "NAME")]
+    pub(super) name: Option<String>,
+    /// Replace arrays of the archive that have the name of one of MORE
+    #[arg(long)]
+    pub(super) force: bool,
     /// Say what would be refused and lost, write nothing
     #[arg(long)]
     pub(super) dry_run: bool,

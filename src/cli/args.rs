@@ -136,7 +136,7 @@ pub(super) struct CompactArgs {
     /// Choose the recipe: the smallest file within the bound, as `compact plan` finds it
     ///
     /// Choose the recipe: plan as `compact plan` does, run the best candidate, and hold the whole output against the bound before it
-    /// gets its name. Without a bound the recipe is lossless.
+    /// gets its name. Without a bound the recipe is lossless. Each array of a file with several gets a recipe of its own.
     #[arg(long, help_heading = BOUNDS)]
     pub(super) auto: bool,
     #[command(flatten)]
@@ -315,6 +315,9 @@ pub(super) struct RunArgs {
 #[derive(Debug, Args)]
 pub(super) struct PlanArgs {
     /// Array: file.npy, archive.npz:NAME, file.h5:/DATASET, or - for standard input
+    ///
+    /// The array: file.npy, archive.npz:NAME, file.h5:/DATASET, or - for a .npy file on standard input. Without NAME or /DATASET every array
+    /// of the file is planned by itself.
     #[arg(value_name = "INPUT", value_hint = ValueHint::FilePath)]
     pub(super) input: OsString,
     #[command(flatten)]

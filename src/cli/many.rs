@@ -22,9 +22,6 @@ pub(super) fn is_meant(input: &Place, given: bool, output: Option<&std::ffi::OsS
 
 /// Compacts all arrays of `input` and tells what was done.
 pub(super) fn compact(input: &Place, args: &CompactArgs, voice: &Voice) -> Result<()> {
-    if args.auto {
-        return refuse!(Usage, "--auto chooses the steps of one array; name it: {input}:NAME");
-    }
     if args.sidecar {
         return refuse!(Usage, "--sidecar is for a .npy output; several arrays have their recipes with them");
     }
@@ -45,17 +42,9 @@ pub(super) fn compact(input: &Place, args: &CompactArgs, voice: &Voice) -> Resul
     }
     let target = options::target(&args.output, Some(place.clone()));
     let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
-    if budget.as_ref().is_some_and(|b| !b.arrays.is_empty()) {
-        return refuse!(
-            Usage,
-            "a budget with limits for each array is held against several once they are written: run `compact verify {input} {place} \
-             --budget FILE`"
-        );
-    }
     let npz = options::npz(&args.output, Some(&place))?;
     let many = progress::with_bar(voice.shows_progress(), |tell| {
         let base = CompactOptions {
-            budget: budget.as_ref().map(|b| b.of(None)),
             replace: options::replace(&args.output),
             sync: args.output.sync,
             npz,
@@ -84,11 +73,12 @@ pub(super) fn compact(input: &Place, args: &CompactArgs, voice: &Voice) -> Resul
             groups: groups.collect::<Result<_>>()?,
             only: args.many.only.patterns()?,
             skip_others: args.many.only.skip_others,
+            budget: budget.as_ref(),
         };
         compact_many(input, &target, &settings)
     })?;
     let in_the_way = Some(place).filter(|p| args.output.dry_run && !args.output.force && p.path.exists());
-    voice.result(&many, |paint| many_table::compacted(&many, in_the_way.as_ref(), paint))
+    voice.result(&many, |paint| many_table::compacted(&many, in_the_way.as_ref(), None, paint))
 }
 
 /// Restores all arrays of `input` and tells what was done.

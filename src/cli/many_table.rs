@@ -1,5 +1,7 @@
 //! What a run on all arrays of a file did, for people.
 
+use std::collections::BTreeMap;
+
 use super::number::{count, error, rate, ratio, seconds, shape, size};
 use super::readers::shell;
 use super::table::{aligned, labelled, smaller};
@@ -14,15 +16,26 @@ const SHOWN: usize = 40;
 const NAMED: usize = 10;
 
 /// The report of a compaction.
-pub(super) fn compacted(many: &Many<Member>, in_the_way: Option<&Place>, paint: Paint) -> String {
-    let mut rows = vec![row("array", "dtype", "shape", ["size", "ratio", "max error", "--select"].map(str::to_owned))];
+///
+/// `flags` are those that were chosen for each array, where it was not the user who chose.
+pub(super) fn compacted(
+    many: &Many<Member>,
+    in_the_way: Option<&Place>,
+    flags: Option<&BTreeMap<String, String>>,
+    paint: Paint,
+) -> String {
+    let last = if flags.is_some() { "chosen" } else { "--select" };
+    let mut rows = vec![row("array", "dtype", "shape", ["size", "ratio", "max error", last].map(str::to_owned))];
     for member in many.members.iter().take(SHOWN) {
         let report = &member.report;
         let made: &Side = report.output.as_ref().unwrap_or(&report.input);
         let lost = if report.exact { "exact".to_owned() } else { error(report.loss.max_abs) };
         let bytes = report.output.as_ref().map_or(report.packed_bytes, |o| o.stored_bytes);
         let by = ratio(report.input.array_bytes as f64 / bytes.max(1) as f64);
-        let select = member.select.clone().unwrap_or_default();
+        let select = match flags {
+            Some(flags) => flags.get(&member.name).cloned().unwrap_or_else(|| "as it is".to_owned()),
+            None => member.select.clone().unwrap_or_default(),
+        };
         rows.push(row(&member.name, &made.dtype.to_string(), &shape(&made.shape), [size(bytes), by, lost, select]));
     }
     let mut text = title(many, paint) + &table(&rows, many.members.len(), paint);

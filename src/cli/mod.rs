@@ -27,6 +27,7 @@ mod number;
 mod options;
 mod plan_table;
 mod planning;
+mod planning_many;
 mod progress;
 #[cfg(feature = "hdf5")]
 mod ragged;

@@ -6,10 +6,10 @@ use serde::Serialize;
 
 use super::args::{CompactArgs, PlanArgs};
 use super::voice::Voice;
-use super::{assessing, compacting, names, options, plan_table, progress, table};
+use super::{assessing, compacting, many, names, options, plan_table, planning_many, progress, table};
 #[cfg(feature = "hdf5")]
 use crate::engine::CodedOptions;
-use crate::engine::{CompactOptions, Report, Target, compact};
+use crate::engine::{CompactOptions, Report, Resources, Target, compact};
 use crate::error::{ErrorKind, Result, refuse};
 use crate::metric::Limits;
 use crate::plan::{Choice, Plan, PlanOptions, limits, plan};
@@ -38,6 +38,9 @@ struct Ran<'a> {
 /// Plans, and tells the plan.
 pub(super) fn run(args: &PlanArgs, voice: &Voice) -> Result<()> {
     let input = compacting::input(&args.input)?;
+    if many::is_meant(&input, false, args.output.as_deref())? {
+        return planning_many::run(&input, args, voice);
+    }
     let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
     let limits = budget.as_ref().map(|b| assessing::limits_of(b, &input)).transpose()?;
     let ask = args.bound.ask()?;
@@ -68,7 +71,7 @@ pub(super) fn run(args: &PlanArgs, voice: &Voice) -> Result<()> {
 }
 
 /// The line that runs `choice`.
-fn command(input: &Place, given: Option<&OsStr>, choice: &Choice, args: &PlanArgs) -> Result<String> {
+pub(super) fn command(input: &Place, given: Option<&OsStr>, choice: &Choice, args: &PlanArgs) -> Result<String> {
     use super::readers::shell;
     let output = place(input, given, choice)?;
     let mut words = vec!["compact".to_owned(), shell(&input.to_string())];
@@ -89,8 +92,8 @@ pub(super) fn auto(args: &CompactArgs, voice: &Voice) -> Result<()> {
     if names::is_stdin(&input) {
         return refuse!(Usage, "--auto reads its input twice; write standard input to a file first");
     }
-    if args.many.are_given() {
-        return refuse!(Usage, "--auto chooses the steps of one array; name it: {input}:NAME");
+    if !args.many.groups.is_empty() {
+        return refuse!(Usage, "--auto chooses the steps of every array; leave --auto or --select out");
     }
     if !args.steps.are_none() {
         return refuse!(Usage, "--auto chooses the steps; leave --auto or the steps out");
@@ -100,6 +103,9 @@ pub(super) fn auto(args: &CompactArgs, voice: &Voice) -> Result<()> {
     }
     if args.bounds.layout.is_some() || args.bounds.chunks.is_some() {
         return refuse!(Usage, "--auto chooses the layout; leave --auto or --layout and --chunks out");
+    }
+    if many::is_meant(&input, args.many.are_given(), args.output.output.as_deref())? {
+        return planning_many::auto(&input, args, voice);
     }
     let budget = args.budget.as_deref().map(assessing::read_budget).transpose()?;
     let budget = budget.as_ref().map(|b| assessing::limits_of(b, &input)).transpose()?;
@@ -159,9 +165,19 @@ fn run_choice(
     choice: &Choice,
     limits: Option<&Limits>,
     args: &CompactArgs,
-    resources: crate::engine::Resources<'_>,
+    resources: Resources<'_>,
 ) -> Result<Report> {
-    let settings = CompactOptions {
+    compact(input, target, &settings(choice, limits, args, resources))
+}
+
+/// What the engine is told to run `choice`.
+pub(super) fn settings<'a>(
+    choice: &Choice,
+    limits: Option<&'a Limits>,
+    args: &CompactArgs,
+    resources: Resources<'a>,
+) -> CompactOptions<'a> {
+    CompactOptions {
         asks: choice.asks.clone(),
         fill: choice.fill,
         budget: limits,
@@ -175,8 +191,7 @@ fn run_choice(
         #[cfg(feature = "hdf5")]
         coded: choice.coding.map(|ask| CodedOptions { ask, chunks: ChunkAsk::Auto }),
         resources,
-    };
-    compact(input, target, &settings)
+    }
 }
 
 #[cfg(feature = "hdf5")]
@@ -187,7 +202,7 @@ fn hdf5(choice: &Choice) -> crate::store::hdf5::Options {
 }
 
 /// Which formats the output's name leaves open: `.npy`, HDF5.
-fn formats(given: Option<&OsStr>) -> Result<(bool, bool)> {
+pub(super) fn formats(given: Option<&OsStr>) -> Result<(bool, bool)> {
     let Some(text) = given else { return Ok((true, true)) };
     let place = names::place(text);
     if place.path.is_dir() {

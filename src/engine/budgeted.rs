@@ -104,7 +104,7 @@ impl Budgeted<'_> {
 }
 
 /// The criteria, if all are kept; else the refusal with the `remedy`.
-fn hold(criteria: Vec<Criterion>, remedy: impl FnOnce() -> Result<String>) -> Result<Vec<Criterion>> {
+pub(super) fn hold(criteria: Vec<Criterion>, remedy: impl FnOnce() -> Result<String>) -> Result<Vec<Criterion>> {
     let worst = worst(&criteria);
     if worst == Outcome::Passed {
         return Ok(criteria);

@@ -279,7 +279,7 @@ impl Compaction<'_> {
                     Ok(())
                 };
                 let attributes = super::hdf5::coded_attributes(&record);
-                let check = self.options.budget.map(|_| check);
+                let check = budgeted.is_some().then_some(check);
                 let bytes = writer.finish_if(Some(&record.to_json()?), &attributes, self.options.sync, check)?;
                 Some(side(&place, Format::Hdf5, spec, bytes))
             }

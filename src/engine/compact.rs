@@ -306,7 +306,8 @@ impl Compaction<'_> {
                     criteria = self.hold(budgeted.as_ref(), pipeline, place, None)?;
                     Ok(())
                 };
-                self.to_hdf5(place, &flow, pipeline, &mut record, self.options.budget.map(|_| check))?
+                let check = budgeted.is_some().then_some(check);
+                self.to_hdf5(place, &flow, pipeline, &mut record, check)?
             }
         };
         let loss = record.loss.clone().unwrap_or_else(|| nothing_lost(pipeline.input()));
@@ -326,14 +327,16 @@ impl Compaction<'_> {
         })
     }
 
-    /// What the output is held against, if there is a budget.
+    /// What the output is held against, if there is a budget that can be held now: what makes a file of several datasets complete holds
+    /// it against them then.
     pub(super) fn budgeted<'a>(
         &'a self,
         source: &'a dyn Source,
         reversed: bool,
         record: &Record,
     ) -> Result<Option<Budgeted<'a>>> {
-        let Some(limits) = self.options.budget else { return Ok(None) };
+        let later = self.inside.is_some_and(|inside| !inside.is_readable());
+        let Some(limits) = self.options.budget.filter(|_| !later) else { return Ok(None) };
         let dtype = source.spec().dtype();
         let fill = record.original.fill.filter(|_| dtype.part() == dtype).map(|f| f.bits(dtype)).transpose()?;
         Ok(Some(Budgeted { limits, resources: &self.options.resources, source, reversed, fill }))

@@ -10,20 +10,68 @@ use std::sync::Arc;
 use super::ordered::in_order;
 use super::{Phase, Progress, Resources};
 use crate::array::{ByteOrder, Spec};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, refuse};
 #[cfg(feature = "hdf5")]
 use crate::store::hdf5::Container;
-use crate::store::{Format, NpyWriter, NpzWriter, Packer, Place, Slot, blocks, read_block};
+use crate::store::{Format, NpyWriter, NpzWriter, Packer, Packing, Place, Slot, blocks, read_block};
 
 /// What takes the array, and under which name.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Inside<'a> {
-    Npz(&'a RefCell<NpzWriter>, &'a str),
+    Npz(Archive<'a>, &'a str),
     #[cfg(feature = "hdf5")]
     Hdf5(&'a Arc<Container>, &'a str),
 }
 
+/// The archive that takes a member: at once, or when its turn has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Archive<'a> {
+    Now(&'a RefCell<NpzWriter>),
+    InTurn(&'a Draft),
+}
+
+/// A member that is made beside others, before its turn to be added has come.
+#[derive(Debug)]
+pub(super) struct Draft {
+    target: PathBuf,
+    packing: Packing,
+    packer: RefCell<Packer>,
+    packed: RefCell<Packed>,
+}
+
+/// A member as it stands in the archive.
+#[derive(Debug, Default)]
+pub(super) struct Packed {
+    bytes: Vec<u8>,
+    size: u64,
+    crc: u32,
+}
+
+impl Draft {
+    /// One for an archive that will be called `target`; `packer` is kept from one to the next.
+    pub(super) fn new(target: PathBuf, packing: Packing, packer: Packer) -> Self {
+        Self { target, packing, packer: RefCell::new(packer), packed: RefCell::default() }
+    }
+
+    /// What was made, and the packer.
+    pub(super) fn end(self) -> (Packed, Packer) {
+        (self.packed.into_inner(), self.packer.into_inner())
+    }
+}
+
+impl Packed {
+    /// Adds it to `npz` as array `name`. The bytes that it takes up.
+    pub(super) fn add_to(&self, npz: &mut NpzWriter, name: &str) -> Result<u64> {
+        npz.add_packed(name, &self.bytes, self.size, self.crc)
+    }
+}
+
 impl Inside<'_> {
+    /// Whether it can be opened by itself before the file around it is complete.
+    pub(super) fn is_readable(&self) -> bool {
+        matches!(self, Inside::Npz(..))
+    }
+
     pub(super) fn format(&self) -> Format {
         match self {
             Inside::Npz(..) => Format::Npz,
@@ -35,15 +83,15 @@ impl Inside<'_> {
 
 /// The `.npy` file that becomes a member: where it is written to.
 pub(super) enum Stage {
-    /// In its place in the archive.
-    InPlace(Slot),
+    /// In its place in the archive; its bytes.
+    InPlace(Slot, u64),
     /// In a file without a name, to be compressed.
     Beside(File, u64),
 }
 
 /// Starts the member `name` of `npz` as a `.npy` file; `held` says that it is opened by itself before it is added.
 pub(super) fn start(
-    npz: &RefCell<NpzWriter>,
+    archive: Archive<'_>,
     name: &str,
     spec: &Spec,
     fortran: bool,
@@ -51,12 +99,19 @@ pub(super) fn start(
     draft: Option<&str>,
     held: bool,
 ) -> Result<(NpyWriter, Stage)> {
-    let mut npz = npz.borrow_mut();
-    let shown = npz.target().join(name);
+    let shown = match archive {
+        Archive::Now(npz) => npz.borrow().target().join(name),
+        Archive::InTurn(draft) => draft.target.join(name),
+    };
     let bytes = NpyWriter::bytes_for(spec, fortran, order, draft).map_err(|e| e.at(shown.display()))?;
-    let (file, base, stage) = if npz.packing().is_none() && !held {
+    let (file, base, stage) = if let Archive::Now(npz) = archive
+        && npz.borrow().packing().is_none()
+        && !held
+    {
+        let mut npz = npz.borrow_mut();
         let slot = npz.start(name, bytes)?;
-        (npz.file()?, slot.data_at(), Stage::InPlace(slot))
+        npz.leave(bytes)?;
+        (npz.file()?, slot.data_at(), Stage::InPlace(slot, bytes))
     } else {
         let failed = |e| Error::io("using a temporary file (TMPDIR names the folder for them)", e);
         let file = tempfile::tempfile().map_err(failed)?;
@@ -67,7 +122,7 @@ pub(super) fn start(
 
 /// Ends the member, with the record `json`, if `check` allows it: it is called with a place where one that is held can be opened. The bytes that it takes up in the archive.
 pub(super) fn finish(
-    npz: &RefCell<NpzWriter>,
+    archive: Archive<'_>,
     name: &str,
     writer: NpyWriter,
     stage: Stage,
@@ -76,15 +131,27 @@ pub(super) fn finish(
     check: impl FnOnce(&Place) -> Result<()>,
 ) -> Result<u64> {
     let sum = writer.finish_inside(json)?;
-    let mut npz = npz.borrow_mut();
-    match stage {
-        Stage::InPlace(slot) => {
-            let bytes = slot.size();
-            npz.finish_member(slot, bytes, sum)
+    match (stage, archive) {
+        (Stage::InPlace(slot, bytes), Archive::Now(npz)) => npz.borrow_mut().end(slot, bytes, sum),
+        (Stage::InPlace(..), Archive::InTurn(_)) => {
+            refuse!(Io, "{name} was written to an archive whose turn it was not; please report this as a bug")
         }
-        Stage::Beside(file, bytes) => {
+        (Stage::Beside(file, bytes), archive) => {
             check(&Place { path: PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd())), member: None })?;
-            add_to_npz(&mut npz, name, &file, bytes, resources)
+            match archive {
+                Archive::Now(npz) => add_to_npz(&mut npz.borrow_mut(), name, &file, bytes, resources),
+                Archive::InTurn(draft) => {
+                    let mut packed = Packed { size: bytes, ..Packed::default() };
+                    let take = |part: &[u8]| {
+                        packed.bytes.extend_from_slice(part);
+                        Ok(())
+                    };
+                    packed.crc = draft.packer.borrow_mut().pack_file(draft.packing, &file, bytes, take)?;
+                    let stored = packed.bytes.len() as u64;
+                    draft.packed.replace(packed);
+                    Ok(stored)
+                }
+            }
         }
     }
 }
@@ -100,7 +167,7 @@ pub fn add_to_npz(npz: &mut NpzWriter, name: &str, npy: &File, len: u64, resourc
         return npz.add(name, npy, len);
     }
     let slot = npz.start(name, len)?;
-    let (mut sum, mut packed, mut done) = (crc32fast::Hasher::new(), 0, 0u64);
+    let (mut sum, mut done) = (crc32fast::Hasher::new(), 0u64);
     let state = || (Packer::default(), Vec::new());
     let make = |i: u64, (packer, raw): &mut (Packer, Vec<u8>)| {
         let failed = |e| Error::io(format!("reading {name}, to add it to the archive"), e);
@@ -113,8 +180,7 @@ pub fn add_to_npz(npz: &mut NpzWriter, name: &str, npy: &File, len: u64, resourc
         Ok((out, sum, new.len() as u64))
     };
     let take = |_, (out, part, bytes): (Vec<u8>, crc32fast::Hasher, u64)| {
-        npz.write(&slot, packed, &out)?;
-        packed += out.len() as u64;
+        npz.push(&out)?;
         sum.combine(&part);
         done += bytes;
         if let Some(tell) = resources.progress {
@@ -123,7 +189,7 @@ pub fn add_to_npz(npz: &mut NpzWriter, name: &str, npy: &File, len: u64, resourc
         Ok(())
     };
     in_order(count, resources.threads.get() as u64, resources, state, make, take)?;
-    npz.finish_member(slot, packed, sum.finalize())
+    npz.end(slot, len, sum.finalize())
 }
 
 #[cfg(test)]

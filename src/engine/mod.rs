@@ -33,6 +33,7 @@ use crate::array::{Buf, Span};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Grain, Pipeline, Sink, Source, Tally, Work};
 
+pub use crate::store::Pattern;
 pub use assess::{AssessOptions, CompareOptions, assess, compare, describe};
 pub use batches::{Batch, BatchOptions, Batches, Mixing};
 pub use blocks::Blocks;
@@ -42,7 +43,8 @@ pub use compact::{CompactOptions, Target, compact};
 pub use grow::{AppendOptions, Appended, ArrayWriter, WriterOptions, append};
 pub use inside::add_to_npz;
 pub use many::{
-    CompactGroup, Many, ManyOptions, Member, Pattern, RestoredMember, Skipped, compact_many, is_many, restore_many,
+    Added, AddedArray, CompactGroup, Many, ManyOptions, Member, Places, RestoredMember, Skipped, add, compact_many,
+    is_many, places, restore_many,
 };
 pub use memory::Compacted;
 pub use reading::{DEFAULT_CACHE, MappedArray, ReadOptions};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::npy::NpyHead;
-use super::{Compression, Replace, Stretch, ZipVolume};
+use super::{Archive, NpzCodec, Replace, Stretch, ZipWriter};
 use crate::array::{ByteOrder, DType, Spec};
 use crate::error::{Result, refuse};
 
@@ -12,7 +12,7 @@ const MOST_COLUMNS: usize = 256;
 
 /// A table in the making. Its columns are 1-D arrays.
 #[derive(Debug)]
-pub struct ColumnsWriter(ZipVolume);
+pub struct ColumnsWriter(ZipWriter);
 
 impl ColumnsWriter {
     /// Starts a table that will be called `target`.
@@ -20,7 +20,7 @@ impl ColumnsWriter {
     /// # Errors
     /// As [`super::Pending::create`].
     pub fn create(target: &Path, replace: Replace) -> Result<Self> {
-        ZipVolume::create(target, replace).map(Self)
+        ZipWriter::create(target, replace).map(Self)
     }
 
     /// Adds a column of `dtype` with the little-endian elements `bytes`.
@@ -33,10 +33,11 @@ impl ColumnsWriter {
         let mut sum = crc32fast::Hasher::new();
         sum.update(&head);
         sum.update(bytes);
-        self.0.begin(&format!("{name}.npy"), Compression::None)?;
+        let size = (head.len() + bytes.len()) as u64;
+        let slot = self.0.start(&format!("{name}.npy"), NpzCodec::None, size)?;
         self.0.push(&head)?;
         self.0.push(bytes)?;
-        self.0.end(sum.finalize(), (head.len() + bytes.len()) as u64)
+        self.0.end(slot, size, sum.finalize()).map(drop)
     }
 
     /// Gives the table its name.
@@ -73,7 +74,20 @@ impl Columns {
     /// `Corrupt` for what is no archive of uncompressed arrays; `Io`.
     pub fn open(path: &Path) -> Result<Self> {
         let file = Stretch::open(path)?;
-        let members = super::zipped::stored(path, MOST_COLUMNS)?;
+        let archive = Archive::open(path)?;
+        let count = archive.members();
+        if count > MOST_COLUMNS {
+            return refuse!(
+                Corrupt,
+                "{}: it has {count} members where at most {MOST_COLUMNS} are expected; it is no index of a bundle",
+                path.display()
+            );
+        }
+        let place = |name: &str| match archive.in_place(name)? {
+            Some((at, len, _)) => Ok((name.to_owned(), at, len)),
+            None => refuse!(Corrupt, "{}, member {name}: it is compressed where it must not be", path.display()),
+        };
+        let members = archive.names().map(place).collect::<Result<_>>()?;
         Ok(Self { file, members })
     }
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
@@ -160,6 +161,37 @@ impl Pending {
             .make_in(folder, |p| link(p).map_err(io::Error::from));
         let path = stem.map_err(|e| failed("naming", e))?.into_temp_path();
         path.persist(&self.target).map_err(|e| Error::io(format!("replacing {}", self.target.display()), e.error))
+    }
+}
+
+/// The file that something is added to in a copy, as it was when it was copied.
+#[derive(Debug)]
+pub(in crate::store) struct AddedTo {
+    path: PathBuf,
+    /// Device, file, bytes, and when it was changed last.
+    identity: (u64, u64, u64, i64, i64),
+}
+
+impl AddedTo {
+    pub(in crate::store) fn new(path: &Path) -> Result<Self> {
+        Ok(Self { path: path.to_owned(), identity: Self::identity(path)? })
+    }
+
+    fn identity(path: &Path) -> Result<(u64, u64, u64, i64, i64)> {
+        let meta = std::fs::metadata(path).map_err(|e| Error::io(format!("looking at {}", path.display()), e))?;
+        Ok((meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
+    }
+
+    /// Refuses to go on where another program changed it meanwhile: what that did would be lost.
+    pub(in crate::store) fn is_as_it_was(&self) -> Result<()> {
+        if Self::identity(&self.path)? != self.identity {
+            return refuse!(
+                Exists,
+                "{} was changed by another program meanwhile; it was left as it is, run again",
+                self.path.display()
+            );
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::Compression;
-use super::glob::{Stars, glob_fits, is_pattern};
+use super::{Pattern, is_pattern};
 use crate::error::{Error, Result, refuse};
 
 /// What a file holds, by its name.
@@ -75,9 +75,10 @@ pub fn walk(inputs: &[PathBuf]) -> Result<Vec<Found>> {
                     input.components().take_while(|c| c.as_os_str().to_str().is_some_and(|t| !is_pattern(t))).collect();
                 folder(if root.as_os_str().is_empty() { Path::new(".") } else { &root }, &mut all)?;
                 let plain = pattern.trim_start_matches("./");
+                let wanted = Pattern::of_paths(plain)?;
                 let fits = |f: &Found| {
                     let path = f.path.to_str().unwrap_or_default();
-                    glob_fits(plain, path.trim_start_matches("./"), Stars::WithinFolder)
+                    wanted.matches(path.trim_start_matches("./"))
                 };
                 found.extend(all.into_iter().filter(fits));
                 if found.len() == before {

@@ -100,6 +100,18 @@ with tempfile.TemporaryDirectory() as name:
                 same(found[key], np.asarray(array), f"{path.name} restored {key}")
         out.unlink()
         (folder / "back.bin.npz").unlink()
+        # More arrays in a copy of it, one in place of another; all that was there stays.
+        grown = folder / "grown.bin.npz"
+        grown.write_bytes(path.read_bytes())
+        np.save(folder / "more.npy", arrays["x"] * 2)
+        run("append", grown, folder / "more.npy")
+        run("append", grown, folder / "more.npy", "--as", "x", "--force")
+        with np.load(grown) as found, zipfile.ZipFile(grown) as z:
+            assert found.files == [*list(arrays)[1:], "more", "x"] and z.testzip() is None
+            for key, array in arrays.items():
+                same(found[key], np.asarray(array) * 2 if key == "x" else np.asarray(array), f"{path.name} + {key}")
+            same(found["more"], arrays["x"] * 2, f"{path.name} + more")
+        grown.unlink()
         run(f"{path}:long", "--scale-offset", 0, "-o", folder / "long.npy", "--force")
         run("restore", folder / "long.npy", "-o", folder / "long2.npy", "--force")
         same(np.load(folder / "long2.npy"), arrays["long"], f"{path.name}:long")

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::names;
 use super::run::Skipped;
 use crate::error::{Error, ErrorKind, Result, refuse};
-use crate::store::{FileKind, Found, NpyHead, Stretch, TarKind, TarReader, ZipMembers};
+use crate::store::{self, FileKind, Found, NpyHead, Stretch, TarKind, TarReader};
 
 /// Bytes of files that one piece of work takes, and of one part of a larger file.
 pub(super) const UNIT_BYTES: u64 = 1 << 20;
@@ -81,7 +81,7 @@ enum Archive {
 }
 
 struct Zip {
-    zip: ZipMembers,
+    zip: store::Archive,
     next: usize,
     place: PathBuf,
     base: String,
@@ -250,7 +250,7 @@ impl<'a> Feed<'a> {
                 }
                 FileKind::Npz => {
                     let base = found.name[..found.name.len() - 4].to_owned();
-                    let zip = ZipMembers::open(path)?;
+                    let zip = store::Archive::open(path)?;
                     self.archive = Some(Archive::Npz(Zip { zip, next: 0, place: path.clone(), base }));
                 }
                 FileKind::Tar(compression) => {
@@ -352,7 +352,7 @@ fn of_tar(
             FileKind::Npz => {
                 names::array_name(&entry.name).map_err(at)?;
                 let place = place.join(&entry.name);
-                let zip = ZipMembers::of_stream(tar, entry.size, &place)?;
+                let zip = store::Archive::of_stream(tar, entry.size, &place)?;
                 *inner = Some(Zip { zip, next: 0, place, base: full[..full.len() - 4].to_owned() });
             }
             FileKind::Pickle => skipped.pickle(&full),
@@ -362,10 +362,9 @@ fn of_tar(
 }
 
 fn of_zip(zip: &mut Zip, skipped: &mut Skipped) -> Result<Option<Next>> {
-    while zip.next < zip.zip.len() {
+    while let Some((member, size)) = zip.zip.member(zip.next) {
         let i = zip.next;
         zip.next += 1;
-        let (member, size) = zip.zip.name(i)?;
         if member.ends_with('/') {
             continue;
         }
@@ -375,15 +374,21 @@ fn of_zip(zip: &mut Zip, skipped: &mut Skipped) -> Result<Option<Next>> {
             continue;
         }
         let at = |e: Error| e.at(format!("{}, member {member}", zip.place.display()));
-        names::array_name(&member).map_err(at)?;
+        names::array_name(member).map_err(at)?;
         let name = names::array_name(&full).map_err(at)?;
         if size <= UNIT_BYTES {
             let bytes = zip.zip.read(i)?;
             return Ok(Some(Next::Whole(Whole { name, size, from: From::Here(bytes) })));
         }
-        let file = zip.zip.spool(i)?;
-        if let Some(large) = open_large(name, file, skipped).map_err(at)? {
-            return Ok(Some(Next::Large(large)));
+        match zip.zip.spool(i) {
+            Ok(file) => {
+                if let Some(large) = open_large(name, file, skipped).map_err(at)? {
+                    return Ok(Some(Next::Large(large)));
+                }
+            }
+            // As for small ones: what holds no numbers is passed over, what cannot be read is an error.
+            Err(e) if e.kind() == ErrorKind::Unsupported && zip.zip.is_readable(i) => skipped.other(&full, Some(&e)),
+            Err(e) => return Err(e),
         }
     }
     Ok(None)

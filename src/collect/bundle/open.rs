@@ -8,7 +8,7 @@ use super::index::{Block, Entry, Format, Index};
 use super::item::Item;
 use super::names;
 use crate::error::{Result, refuse};
-use crate::store::{Stars, Stretch, glob_fits, is_pattern};
+use crate::store::{Pattern, Stretch, is_pattern};
 
 /// The largest block that is unpacked: about 2 MiB are written, and more for thousands of empty arrays.
 const MOST_BLOCK: u64 = 64 << 20;
@@ -133,8 +133,9 @@ impl Bundle {
         }
         let mut fit = Vec::new();
         if is_pattern(wanted) {
+            let pattern: Pattern = wanted.parse()?;
             for number in 0..self.len() {
-                if glob_fits(wanted, &self.name(number)?, Stars::Anything) {
+                if pattern.matches(&self.name(number)?) {
                     fit.push(number);
                 }
             }

@@ -7,7 +7,7 @@ use super::make::{How, Made};
 use super::names;
 use super::rows::Rows;
 use crate::error::Result;
-use crate::store::{Compression, Finished, Growing, Replace, TAR_END, ZipVolume};
+use crate::store::{Finished, Growing, NpzCodec, Replace, Slot, TAR_END, ZipWriter};
 
 /// Where volumes go, and how large they get.
 #[derive(Debug, Clone)]
@@ -43,7 +43,8 @@ impl Room {
 #[derive(Debug)]
 enum Archive {
     Tar(Growing),
-    Npz(ZipVolume),
+    /// With the member that came in parts so far.
+    Npz(ZipWriter, Option<Slot>),
 }
 
 /// Takes what was made, in its order.
@@ -76,7 +77,7 @@ impl Volumes {
     pub(super) fn is_full_for(&self, made: &Made) -> bool {
         let len = match &self.open {
             Some(Archive::Tar(to)) => to.len(),
-            Some(Archive::Npz(to)) => to.len(),
+            Some(Archive::Npz(to, _)) => to.bytes(),
             None => 0,
         };
         self.arrays > 0 && !made.goes_on() && len + made.bytes.len() as u64 > self.room.target_size
@@ -94,7 +95,7 @@ impl Volumes {
                 // The number of the first volume is needed only if there is a second.
                 let name = self.room.name(number, number == 0);
                 none.insert(match self.how.format {
-                    Format::Npz => Archive::Npz(ZipVolume::create(&name, self.room.replace(number))?),
+                    Format::Npz => Archive::Npz(ZipWriter::create(&name, self.room.replace(number))?, None),
                     _ => Archive::Tar(Growing::create(&name, self.room.replace(number))?),
                 })
             }
@@ -107,18 +108,16 @@ impl Volumes {
         }
         for piece in &made.pieces {
             let sum = piece.sum.clone();
-            if let Archive::Npz(to) = open {
+            if let Archive::Npz(to, slot) = open {
                 let packed = &made.bytes[piece.at as usize..(piece.at + piece.len) as usize];
-                let name = format!("{}.npy", piece.name);
-                let at = if piece.first && piece.last {
-                    to.add(&name, Compression::Deflate, sum.clone().finalize(), piece.size, packed)?
-                } else {
-                    let at = if piece.first { to.begin(&name, Compression::Deflate)? } else { to.at() };
-                    to.push(packed)?;
-                    at
-                };
+                if piece.first {
+                    // How long it gets is seen at its end.
+                    let most = if piece.last { piece.size } else { u64::MAX };
+                    *slot = Some(to.start(&format!("{}.npy", piece.name), NpzCodec::Deflate, most)?);
+                }
                 block = self.rows.blocks.len();
-                self.rows.blocks.push(volume, at, piece.len, piece.size);
+                self.rows.blocks.push(volume, to.at(), piece.len, piece.size);
+                to.push(packed)?;
             }
             let offset = if self.how.format == Format::Npz { 0 } else { piece.at };
             let whole = match (piece.first, self.large.take()) {
@@ -134,8 +133,10 @@ impl Volumes {
                 continue;
             }
             let crc32 = whole.sum.finalize();
-            if let (Archive::Npz(to), false) = (&mut *open, piece.first) {
-                to.end(crc32, whole.size)?;
+            if let Archive::Npz(to, slot) = &mut *open
+                && let Some(slot) = slot.take()
+            {
+                to.end(slot, whole.size, crc32)?;
             }
             self.rows.push(&piece.name, &piece.about, whole.block, whole.offset, whole.size, crc32)?;
             self.arrays += 1;
@@ -146,7 +147,7 @@ impl Volumes {
     /// Ends the open volume and gives it its name; `last` if none follows.
     pub(super) fn close(&mut self, last: bool) -> Result<()> {
         let done: Finished = match self.open.take() {
-            Some(Archive::Npz(to)) => to.finish()?,
+            Some(Archive::Npz(to, _)) => to.finish()?,
             Some(Archive::Tar(mut to)) => {
                 let mut end = Vec::new();
                 self.how.format.compression().pack(self.how.level, &TAR_END, true, &mut end)?;

@@ -105,7 +105,8 @@ fn pairs(original: &Place, compacted: &Place, budget: Option<&Budget>) -> Result
     let listed_name = |names: &[String]| names.first().map(|n| n.trim_start_matches('/').to_owned());
     let listed = |place: &Place| if place.member.is_some() { Ok(Vec::new()) } else { arrays(&place.path) };
     let (left, right) = (listed(original)?, listed(compacted)?);
-    if left.len() < 2 {
+    let is_there = |name: &String| right.iter().any(|r| r.trim_start_matches('/') == name.trim_start_matches('/'));
+    if left.len() < 2 && !(right.len() > 1 && left.iter().any(is_there)) {
         let name = name_of(original).or_else(|| listed_name(&left));
         return Ok(vec![(name, original.clone(), compacted.clone())]);
     }
@@ -174,6 +175,19 @@ fn left_out(original: &Place, compacted: &Place, pairs: &[(Option<String>, Place
 
 fn name_of(place: &Place) -> Option<String> {
     place.member.as_ref().map(|m| m.trim_start_matches('/').to_owned())
+}
+
+/// What `limits` make of one pair of open arrays.
+pub(super) fn criteria(
+    original: &Reader,
+    compacted: &Reader,
+    limits: &Limits,
+    fill: Option<Fill>,
+    resources: &Resources<'_>,
+) -> Result<Vec<Criterion>> {
+    let budget = Budget::from(limits.clone());
+    let options = AssessOptions { budget: Some(&budget), fill, resources: *resources, ..AssessOptions::default() };
+    Ok(array(None, original, compacted, &options)?.criteria)
 }
 
 /// Compares one pair of open arrays.

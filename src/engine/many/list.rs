@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::{Pattern, Skipped};
+use super::Skipped;
 use crate::array::{DType, Spec};
 use crate::error::{Error, ErrorKind, Result, refuse};
-use crate::store::{Archive, Opened, Place, arrays, is_zip, open, open_in};
+use crate::store::{Archive, Opened, Pattern, Place, arrays, is_zip, open, open_in};
 
 /// The group for datasets that cannot stand in the root group: netCDF4-python crashes on float16 there.
 pub(in crate::engine) const APART: &str = "packed";
@@ -79,6 +79,11 @@ impl List {
             return refuse!(Usage, "{} holds no array of numbers", self.path().display());
         }
         Ok((taken, skipped, not_taken))
+    }
+
+    /// The names of all members, without leading slashes.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|(name, _)| name.trim_start_matches('/'))
     }
 
     /// Opens one of them.

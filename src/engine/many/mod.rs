@@ -1,23 +1,32 @@
 //! All arrays of a file in, one file with all of them out: archives and HDF5 files, each array with its own steps and record.
 
+mod add;
 mod list;
 mod output;
-mod pattern;
+mod run;
 
+use std::path::Path;
 use std::time::Instant;
 
 use serde::Serialize;
 
+use super::budgeted::hold;
 use super::compact::never_the_input;
-use super::{CompactOptions, Progress, Report, Resources, RestoreOptions, Restored, Target, compact, restore};
+use super::inside::Inside;
+use super::{
+    CompactOptions, Phase, Progress, Reader, Report, Resources, RestoreOptions, Restored, Target, assess, compact,
+    restore,
+};
 use crate::error::{ErrorKind, Result, refuse};
+use crate::metric::{Budget, Limits};
 use crate::recipe::{Axes, Original};
-use crate::store::{Format, Opened, Place, open};
+use crate::store::{Format, Opened, Pattern, Place, open};
+use crate::transform::Fill;
+pub use add::{Added, AddedArray, add};
 pub(super) use list::APART;
 use list::{Found, List};
 use output::Output;
-
-pub use pattern::Pattern;
+use run::{Run, SMALL};
 
 /// Options for the arrays whose names match.
 #[derive(Debug, Clone)]
@@ -40,6 +49,9 @@ pub struct ManyOptions<'a> {
     pub only: Vec<Pattern>,
     /// Leave members out that are no arrays of numbers, and tell them; else they are an error.
     pub skip_others: bool,
+    /// What may be lost of each array, by its name; of those of a group with a budget of its own, that. Every array is held against it
+    /// before the file gets its name.
+    pub budget: Option<&'a Budget>,
 }
 
 /// What became of all arrays of a file.
@@ -90,7 +102,7 @@ pub struct RestoredMember {
 }
 
 /// A member that was left out.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
     /// Its name.
     pub name: String,
@@ -127,39 +139,43 @@ pub fn compact_many(input: &Place, target: &Target, options: &ManyOptions<'_>) -
     if let Target::Place(place) = target {
         never_the_input(input, place, common.replace)?;
     }
-    let to_hdf5 = matches!(target, Target::Place(p) if Format::of_name(&p.path) == Some(Format::Hdf5));
-    if to_hdf5 && (common.budget.is_some() || options.groups.iter().any(|g| g.options.budget.is_some())) {
-        return refuse!(
-            Usage,
-            "a budget is held against several arrays once their HDF5 file is written: leave it out here and run \
-             `compact verify ORIGINAL OUTPUT --budget FILE`"
-        );
+    if let Some(budget) = options.budget {
+        budget.check_names(list.names())?;
     }
     #[cfg(feature = "hdf5")]
     let all_coded = common.coded.is_some() && options.groups.iter().all(|g| g.options.coded.is_some());
     #[cfg(not(feature = "hdf5"))]
     let all_coded = false;
     let output = Output::start(target, common.npz, common.replace, all_coded)?;
-    let total = taken.iter().map(|f| f.spec.bytes()).sum();
-    let mut members: Vec<Member> = Vec::with_capacity(taken.len());
-    let mut before = 0;
-    for (found, group) in taken.iter().zip(chosen) {
-        let used = group.map_or(common, |(g, _)| &g.options);
-        let report = in_all(&common.resources, before, total, |resources| {
-            let settings = CompactOptions { resources, ..used.clone() };
-            let name = output.name(found);
-            let (place, inside) = output.member(target, &name);
-            compact::opened(list.open(found)?, &place, inside, &settings)
-        });
-        let report = report.map_err(|e| match e.kind() {
+    let limits = |i: usize| {
+        let of_array = || options.budget.map(|b| b.of(Some(&taken[i].name))).filter(|l| **l != Limits::default());
+        chosen[i].map_or(common, |(g, _)| &g.options).budget.or_else(of_array)
+    };
+    let run = Run { target, output: &output, resources: &common.resources, phase: Phase::Compacting, small: SMALL };
+    let make = |i: usize, place: &Target, inside: Option<Inside<'_>>, resources: Resources<'_>| {
+        let used = chosen[i].map_or(common, |(g, _)| &g.options);
+        let settings = CompactOptions { resources, budget: limits(i), ..used.clone() };
+        compact::opened(list.open(&taken[i])?, place, inside, &settings).map_err(|e| match e.kind() {
             // These do not name their array by themselves.
-            ErrorKind::Recipe | ErrorKind::Usage => e.at(format!("array {}", found.name)),
+            ErrorKind::Recipe | ErrorKind::Usage => e.at(format!("array {}", taken[i].name)),
             _ => e,
-        })?;
-        before += found.spec.bytes();
-        members.push(Member { name: found.name.clone(), select: group.map(|(_, p)| p.to_string()), report });
+        })
+    };
+    let mut members: Vec<Member> = Vec::with_capacity(taken.len());
+    run.all(&taken, make, |report| {
+        let i = members.len();
+        members.push(Member { name: taken[i].name.clone(), select: chosen[i].map(|(_, p)| p.to_string()), report });
+    })?;
+    let mut held = Vec::new();
+    for (i, found) in taken.iter().enumerate() {
+        if let (Some(limits), Some(dataset)) = (limits(i), output.dataset(found, members.get(i))) {
+            let fill = chosen[i].map_or(common, |(g, _)| &g.options).fill;
+            held.push(Held { at: i, found, dataset, limits, fill });
+        }
     }
-    let stored_bytes = match output.finish(common.sync)? {
+    let check = |written: &Path| held.iter().try_for_each(|h| h.check(&list, written, &common.resources, &mut members));
+    let check = if held.is_empty() { None } else { Some(check) };
+    let stored_bytes = match output.finish_if(common.sync, check)? {
         Some(bytes) => bytes,
         None => members.iter().map(|m| m.report.packed_bytes).sum(),
     };
@@ -175,6 +191,53 @@ pub fn compact_many(input: &Place, target: &Target, options: &ManyOptions<'_>) -
         ratio: ratio(array_bytes, stored_bytes),
         seconds: start.elapsed().as_secs_f64(),
     })
+}
+
+/// A dataset that a budget is held against once the file around it is complete: HDF5 does not open one that is being written.
+struct Held<'a> {
+    /// Its number among the members.
+    at: usize,
+    found: &'a Found,
+    dataset: String,
+    limits: &'a Limits,
+    fill: Option<Fill>,
+}
+
+impl Held<'_> {
+    /// Compares it with the original, and tells the member what came of it.
+    fn check(&self, list: &List, written: &Path, resources: &Resources<'_>, members: &mut [Member]) -> Result<()> {
+        let name = &self.found.name;
+        let original = Reader::of(list.open(self.found)?)?;
+        let place = Place { path: written.to_owned(), member: Some(self.dataset.clone()) };
+        let criteria = assess::criteria(&original, &Reader::at(&place)?, self.limits, self.fill, resources)?;
+        let kept = hold(criteria, || {
+            Ok(format!("finer steps or a smaller bound may keep it; --select '{name}' gives them to this array alone"))
+        });
+        let criteria = kept.map_err(|e| e.at(original.opened().place()))?;
+        if let Some(member) = members.get_mut(self.at) {
+            member.report.criteria = criteria;
+        }
+        Ok(())
+    }
+}
+
+/// The arrays of a file, each by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    /// Their names and where each is, in the order of the file.
+    pub arrays: Vec<(String, Place)>,
+    /// What was left out since it is no array of numbers.
+    pub skipped: Vec<Skipped>,
+}
+
+/// The arrays of the file at `input` that are taken.
+///
+/// # Errors
+/// As [`compact_many`].
+pub fn places(input: &Place, only: &[Pattern], skip_others: bool) -> Result<Places> {
+    let (taken, skipped, _) = List::of(input)?.take(only, skip_others)?;
+    let place = |f: Found| (f.name.clone(), Place { path: input.path.clone(), member: Some(f.name) });
+    Ok(Places { arrays: taken.into_iter().map(place).collect(), skipped })
 }
 
 /// Restores all arrays of the file at `input` into one: `.npz` or HDF5, as the name of `target` says. Ordinary arrays among them are
@@ -199,24 +262,23 @@ pub fn restore_many(
         never_the_input(input, place, options.replace)?;
     }
     let output = Output::start(target, options.npz, options.replace, false)?;
-    let total = taken.iter().map(|f| f.spec.bytes()).sum();
-    let (mut members, mut before) = (Vec::with_capacity(taken.len()), 0);
-    for found in &taken {
-        let (compacted, restored) = in_all(&options.resources, before, total, |resources| {
-            let settings = RestoreOptions { resources, ..options.clone() };
-            let reader = super::Reader::of(list.open(found)?)?;
-            let original = match reader.record() {
-                Some(record) => record.original.clone(),
-                None => as_it_is(reader.opened())?,
-            };
-            let compacted = reader.record().is_some();
-            let name = output.name(found);
-            let (place, inside) = output.member(target, &name);
-            Ok((compacted, restore::opened(reader, &original, &place, inside, &settings)?))
-        })?;
-        before += found.spec.bytes();
-        members.push(RestoredMember { name: found.name.clone(), compacted, restored });
-    }
+    // What is packed into bits restores to 64 times of it.
+    let small = SMALL / 8;
+    let run = Run { target, output: &output, resources: &options.resources, phase: Phase::Restoring, small };
+    let make = |i: usize, place: &Target, inside: Option<Inside<'_>>, resources: Resources<'_>| {
+        let settings = RestoreOptions { resources, ..options.clone() };
+        let reader = Reader::of(list.open(&taken[i])?)?;
+        let original = match reader.record() {
+            Some(record) => record.original.clone(),
+            None => as_it_is(reader.opened())?,
+        };
+        let compacted = reader.record().is_some();
+        Ok((compacted, restore::opened(reader, &original, place, inside, &settings)?))
+    };
+    let mut members = Vec::with_capacity(taken.len());
+    run.all(&taken, make, |(compacted, restored)| {
+        members.push(RestoredMember { name: taken[members.len()].name.clone(), compacted, restored });
+    })?;
     if !members.iter().any(|m| m.compacted) {
         return refuse!(
             Usage,
@@ -244,15 +306,16 @@ pub fn restore_many(
 
 /// Compacts the one array at `input` into an archive that holds it alone, under the name that `target` or the input gives.
 pub(super) fn one(input: &Place, target: &Place, options: &CompactOptions<'_>) -> Result<Report> {
-    never_the_input(input, &Place { member: None, ..target.clone() }, options.replace)?;
+    let replace = never_the_input(input, target, options.replace)?;
+    let added = target.member.is_some() && target.path.exists();
     let opened = open(input)?;
     let found = Found { name: name_of(input, target, &opened), spec: opened.shown().clone() };
     let target = Target::Place(target.clone());
-    let output = Output::start(&target, options.npz, options.replace, false)?;
-    let (place, inside) = output.member(&target, &found.name);
+    let output = Output::start(&target, options.npz, replace, false)?;
+    let (place, inside) = (output::place(&target, &found.name), output.inside(&found.name));
     let mut report = compact::opened(opened, &place, inside, options)?;
     let bytes = output.finish(options.sync)?;
-    if let (Some(bytes), Some(side)) = (bytes, &mut report.output) {
+    if let (Some(bytes), Some(side), false) = (bytes, &mut report.output, added) {
         side.stored_bytes = bytes;
         report.ratio = ratio(report.input.array_bytes, bytes);
     }
@@ -261,8 +324,9 @@ pub(super) fn one(input: &Place, target: &Place, options: &CompactOptions<'_>) -
 
 /// Restores the one array at `input` into an archive that holds it alone.
 pub(super) fn restore_one(input: &Place, target: &Place, options: &RestoreOptions<'_>) -> Result<Restored> {
-    never_the_input(input, &Place { member: None, ..target.clone() }, options.replace)?;
-    let reader = super::Reader::at(input)?;
+    let replace = never_the_input(input, target, options.replace)?;
+    let added = target.member.is_some() && target.path.exists();
+    let reader = Reader::at(input)?;
     let Some(original) = reader.record().map(|r| r.original.clone()) else {
         return refuse!(
             Usage,
@@ -272,11 +336,11 @@ pub(super) fn restore_one(input: &Place, target: &Place, options: &RestoreOption
     };
     let found = Found { name: name_of(input, target, reader.opened()), spec: reader.spec().clone() };
     let target = Target::Place(target.clone());
-    let output = Output::start(&target, options.npz, options.replace, false)?;
-    let (place, inside) = output.member(&target, &found.name);
+    let output = Output::start(&target, options.npz, replace, false)?;
+    let (place, inside) = (output::place(&target, &found.name), output.inside(&found.name));
     let mut restored = restore::opened(reader, &original, &place, inside, options)?;
     let bytes = output.finish(options.sync)?;
-    if let (Some(bytes), Some(side)) = (bytes, &mut restored.output) {
+    if let (Some(bytes), Some(side), false) = (bytes, &mut restored.output, added) {
         side.stored_bytes = bytes;
     }
     Ok(restored)

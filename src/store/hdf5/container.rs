@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::attribute::AttributeValue;
 pub use super::raw::file::Overhead;
 use super::raw::{self, Id};
 use crate::array::{ByteOrder, DType};
 use crate::error::{Error, Result, refuse};
+use crate::store::output::AddedTo;
 use crate::store::{Pending, Replace};
 
 /// An HDF5 file in the making: it takes datasets, one after the other, and appears whole or not at all. Dropped without
@@ -21,21 +21,7 @@ pub struct Container {
     // Closed in this order: the library lets go before the file does.
     file: Id,
     pending: Pending,
-    added_to: Option<Original>,
-}
-
-/// The file that a dataset is added to, as it was when it was copied.
-#[derive(Debug)]
-struct Original {
-    path: PathBuf,
-    identity: (u64, u64, u64, i64, i64),
-}
-
-impl Original {
-    fn identity(path: &Path) -> Result<(u64, u64, u64, i64, i64)> {
-        let meta = std::fs::metadata(path).map_err(|e| Error::io(format!("looking at {}", path.display()), e))?;
-        Ok((meta.dev(), meta.ino(), meta.len(), meta.mtime(), meta.mtime_nsec()))
-    }
+    added_to: Option<AddedTo>,
 }
 
 impl Container {
@@ -66,7 +52,7 @@ impl Container {
                 "{shown} exists and is not an HDF5 file, so no dataset can be added; it was left as it is"
             );
         }
-        let identity = Original::identity(&target)?;
+        let original = AddedTo::new(&target)?;
         let pending = Pending::create(&target, Replace::Allowed)?;
         let copying = |e: io::Error| Error::io(format!("copying {shown}"), e);
         let mut from = File::open(&target).map_err(copying)?;
@@ -77,7 +63,7 @@ impl Container {
         let permissions = from.metadata().map_err(copying)?.permissions();
         pending.file().set_permissions(permissions).map_err(copying)?;
         let file = raw::file::open_to_write(&pending.path()).map_err(|e| e.at(&shown))?;
-        Ok(Self { file, pending, added_to: Some(Original { path: target, identity }) })
+        Ok(Self { file, pending, added_to: Some(original) })
     }
 
     /// A new file in the making that replaces the one at `target`, which may be read meanwhile.
@@ -87,11 +73,11 @@ impl Container {
     pub fn anew(target: &Path, overhead: Overhead) -> Result<Self> {
         let failed = |e| Error::io(format!("opening {}", target.display()), e);
         let target = std::fs::canonicalize(target).map_err(failed)?;
-        let identity = Original::identity(&target)?;
+        let original = AddedTo::new(&target)?;
         let new = Self::create(&target, overhead, Replace::Allowed)?;
         let permissions = std::fs::metadata(&target).map_err(failed)?.permissions();
         new.pending.file().set_permissions(permissions).map_err(failed)?;
-        Ok(Self { added_to: Some(Original { path: target, identity }), ..new })
+        Ok(Self { added_to: Some(original), ..new })
     }
 
     /// Whether something is called `path`.
@@ -200,14 +186,8 @@ impl Container {
     pub fn finish_if(self, sync: bool, check: Option<impl FnOnce(&Path) -> Result<()>>) -> Result<u64> {
         let Self { file, mut pending, added_to } = self;
         raw::file::close(file).map_err(|e| e.at(pending.target().display()))?;
-        if let Some(original) = &added_to
-            && Original::identity(&original.path)? != original.identity
-        {
-            return refuse!(
-                Exists,
-                "{} was changed by another program meanwhile; it was left as it is, run again",
-                original.path.display()
-            );
+        if let Some(original) = &added_to {
+            original.is_as_it_was()?;
         }
         if let Some(check) = check {
             check(pending.name()?)?;

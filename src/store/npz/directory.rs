@@ -26,9 +26,9 @@ const MAX_COMMENT: usize = u16::MAX as usize;
 const MAX_DIRECTORY: u64 = 1 << 30;
 
 const ENCRYPTED: u16 = 1;
-const UTF8: u16 = 1 << 11;
+pub(super) const UTF8: u16 = 1 << 11;
 /// The extra field that holds numbers of 64 bits.
-const ZIP64: u16 = 1;
+pub(super) const ZIP64: u16 = 1;
 
 /// The methods of members that are read.
 pub(super) const STORED: u16 = 0;

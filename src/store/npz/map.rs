@@ -4,12 +4,12 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use bytemuck::checked;
-use memmap2::Mmap;
 use ndarray::{Array1, ArrayD, ArrayViewD, CowArray, IxDyn, ShapeBuilder};
 
 use super::read::Archive;
 use crate::array::{Buf, ByteOrder, Element, to_ndarray};
 use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::store::Mapping;
 use crate::store::npy::{Header, reversed};
 
 /// A `.npz` archive mapped into memory. Arrays that are stored uncompressed are seen where they stand, with no byte read before it
@@ -33,7 +33,7 @@ use crate::store::npy::{Header, reversed};
 #[derive(Debug)]
 pub struct Npz {
     archive: Archive,
-    map: Mmap,
+    map: Mapping,
 }
 
 /// An array of an archive.
@@ -67,10 +67,10 @@ impl Npz {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let archive = Archive::open(path)?;
-        #[expect(unsafe_code, reason = "mapping a file; that it must not change meanwhile is told to users")]
-        // SAFETY: the map is only read, and only ever as plain bytes or types of which any bytes are checked to be a value.
-        let map = unsafe { Mmap::map(archive.file()) };
-        Ok(Self { map: map.map_err(|e| Error::io(format!("mapping {}", path.display()), e))?, archive })
+        let file = archive.file();
+        let len = file.metadata().map_err(|e| Error::io(format!("mapping {}", path.display()), e))?.len();
+        let map = Mapping::new(file, 0, len).map_err(|e| e.at(path.display()))?;
+        Ok(Self { archive, map })
     }
 
     /// The names of its arrays, in the order of the archive.
@@ -91,7 +91,7 @@ impl Npz {
     pub fn get<T: Element>(&self, name: &str) -> Result<Mapped<'_, T>> {
         let Some((at, len, _)) = self.archive.in_place(name)? else { return self.unpacked(name).map(Mapped::Owned) };
         let end = at + len;
-        let Some(bytes) = self.map.get(at as usize..end as usize) else {
+        let Some(bytes) = self.map.bytes().get(at as usize..end as usize) else {
             return refuse!(Corrupt, "{}: the file became shorter while it was opened", self.place(name));
         };
         let head = self.head::<T>(name, bytes, len)?;

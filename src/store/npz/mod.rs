@@ -9,6 +9,7 @@ mod name;
 mod pack;
 mod read;
 mod write;
+mod zip;
 
 pub use map::{Mapped, Npz, Scattered};
 pub(crate) use pack::Packer;
@@ -16,4 +17,5 @@ pub use pack::{NpzCodec, Packing};
 pub use read::{Archive, Unpacking, members};
 pub(super) use read::{Stands, open};
 pub use write::NpzWriter;
-pub(crate) use write::{Slot, blocks, read_block};
+pub(crate) use write::{blocks, read_block};
+pub use zip::{Slot, ZipWriter};

@@ -41,6 +41,15 @@ impl NpzCodec {
         }
     }
 
+    /// The number zip has for it.
+    pub(super) fn method(self) -> u16 {
+        match self {
+            NpzCodec::None => STORED,
+            NpzCodec::Deflate => DEFLATED,
+            NpzCodec::Zstd => ZSTD,
+        }
+    }
+
     /// With `level`, or the usual one: deflate 1 to 9 (6, as NumPy), zstd 1 to 22 (3).
     ///
     /// # Errors
@@ -78,15 +87,6 @@ impl Packing {
     /// Whether members stand in the archive as they are.
     pub(crate) fn is_none(self) -> bool {
         self.codec == NpzCodec::None
-    }
-
-    /// The number zip has for it.
-    pub(super) fn method(self) -> u16 {
-        match self.codec {
-            NpzCodec::None => STORED,
-            NpzCodec::Deflate => DEFLATED,
-            NpzCodec::Zstd => ZSTD,
-        }
     }
 
     /// Whether blocks of a member are packed independently of each other.

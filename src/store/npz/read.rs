@@ -1,21 +1,27 @@
 //! Reading members: stored ones where they stand, packed ones as streams, or through a temporary file that has no name.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::{DEFLATED, DEFLATED64, Directory, Entry, STORED, ZSTD};
 use super::name::{ENDING, with_ending};
+use super::pack::NpzCodec;
 use crate::array::Spec;
 use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::store::Stretch;
 use crate::store::npy::{Header, NpyFile};
 
 /// Packed bytes read, and unpacked bytes moved, at a time.
 const COPY_BYTES: usize = 1 << 18;
+/// Members of up to so many bytes are unpacked in memory: an engine's blocks take more.
+const IN_MEMORY: u64 = 16 << 20;
 /// Deflate never makes more than 1032 bytes of one, and ends take a few.
 const DEFLATE_MOST: u64 = 1032;
-const DEFLATE_ENDS: u64 = 1 << 10;
+const ENDS: u64 = 1 << 10;
+/// Deflate64 makes 65,538 bytes of 18 bits at best, zstd a block of 128 KiB of 4 bytes.
+const WIDEST_MOST: u64 = 1 << 15;
 
 /// An open `.npz` archive, whose members are read one by one. Opening it reads its directory alone.
 ///
@@ -80,6 +86,17 @@ impl Archive {
         Self::from_file(file, path)
     }
 
+    /// The archive that the next `len` bytes of `from` are, through a temporary file; `path` names it in messages.
+    ///
+    /// # Errors
+    /// As [`Archive::open`].
+    pub fn of_stream(from: &mut impl Read, len: u64, path: &Path) -> Result<Self> {
+        let failed = |e| Error::io(format!("unpacking {} to a temporary file", path.display()), e);
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        io::copy(&mut from.take(len), &mut file).map_err(failed)?;
+        Self::from_file(file, path)
+    }
+
     /// The archive that `file` is; `path` names it in messages.
     pub(in crate::store) fn from_file(file: File, path: &Path) -> Result<Self> {
         let len = file.metadata().map_err(|e| Error::io(format!("opening {}", path.display()), e))?.len();
@@ -135,8 +152,8 @@ impl Archive {
         let section = Section { file: &self.file, at, end: at + entry.packed };
         let most = match entry.method {
             STORED => entry.packed,
-            DEFLATED => entry.packed.saturating_mul(DEFLATE_MOST).saturating_add(DEFLATE_ENDS),
-            _ => u64::MAX,
+            DEFLATED => entry.packed.saturating_mul(DEFLATE_MOST).saturating_add(ENDS),
+            _ => entry.packed.saturating_mul(WIDEST_MOST).saturating_add(ENDS),
         };
         if entry.size > most || (entry.method == STORED && entry.size != entry.packed) {
             return refuse!(
@@ -183,42 +200,117 @@ impl Archive {
         Ok((self.spooled(entry, &shown)?, stands))
     }
 
-    /// Unpacking cannot be entered in the middle; positioned reads need the bytes somewhere other than memory.
     fn spooled(&self, entry: &Entry, shown: &Path) -> Result<NpyFile> {
+        NpyFile::from_file(self.unpacked(entry, shown)?, shown, 0, entry.size)
+    }
+
+    /// The `.npy` file that `entry` is, in a temporary file without a name; one in memory where it is small. Unpacking cannot be entered in the middle; positioned
+    /// reads need the bytes somewhere other than memory.
+    fn unpacked(&self, entry: &Entry, shown: &Path) -> Result<File> {
         let failed = |e| {
             Error::io(
                 format!("unpacking {} to a temporary file (TMPDIR names the folder for them)", shown.display()),
                 e,
             )
         };
-        let mut stream = self.stream(entry).map_err(|e| e.at(self.shown(entry)))?;
-        let file = tempfile::tempfile().map_err(failed)?;
-        let mut out = BufWriter::with_capacity(COPY_BYTES, &file);
-        let mut block = vec![0; COPY_BYTES];
-        let mut npy = None;
+        let at = |e: Error| e.at(self.shown(entry));
+        let mut stream = self.stream(entry).map_err(at)?;
+        let file = if entry.size <= IN_MEMORY { in_memory() } else { tempfile::tempfile() }.map_err(failed)?;
+        let mut block = vec![0; COPY_BYTES.max(Header::MOST as usize).min(entry.size as usize + 1)];
         loop {
+            let is_first = stream.done() == 0;
             let n = stream.block(&mut block)?;
-            out.write_all(&block[..n]).map_err(failed)?;
-            // Before much is written, its header must agree with what the archive says of its size.
-            if npy.is_none() && (n == 0 || stream.done() >= Header::MOST) {
-                out.flush().map_err(failed)?;
-                let file = file.try_clone().map_err(failed)?;
-                npy = Some(NpyFile::from_file(file, shown, 0, entry.size)?);
-            }
             if n == 0 {
-                break;
+                return Ok(file);
             }
+            // Before anything is written, its header must agree with what the archive says of its size.
+            if is_first {
+                Header::of_bytes(&block[..n], entry.size).map_err(at)?;
+            }
+            (&file).write_all(&block[..n]).map_err(failed)?;
         }
-        out.flush().map_err(failed)?;
-        drop(out);
-        match npy {
-            Some(npy) => Ok(npy),
-            None => NpyFile::from_file(file, shown, 0, entry.size),
+    }
+
+    /// Calls `take` with every member and its bytes as they stand in the archive.
+    pub(super) fn each_packed(&self, mut take: impl FnMut(Packed<'_>, &mut Section<'_>) -> Result<()>) -> Result<()> {
+        self.directory.entries.iter().try_for_each(|entry| {
+            let at = entry.data_at(&self.file, &self.directory).map_err(|e| e.at(self.shown(entry)))?;
+            let Entry { name, method, crc, size, packed, .. } = entry;
+            let member = Packed { name, method: *method, crc: *crc, size: *size, packed: *packed };
+            take(member, &mut Section { file: &self.file, at, end: at + entry.packed })
+        })
+    }
+
+    /// Whether there is an array `name`.
+    pub fn holds(&self, name: &str) -> bool {
+        self.directory.find(&format!("{name}{ENDING}")).is_some()
+    }
+
+    /// How its last array is packed: what is added to it is packed likewise.
+    pub fn codec(&self) -> NpzCodec {
+        match self.directory.entries.iter().rev().find(|e| e.name.ends_with(ENDING)).map(|e| e.method) {
+            Some(DEFLATED | DEFLATED64) => NpzCodec::Deflate,
+            Some(ZSTD) => NpzCodec::Zstd,
+            _ => NpzCodec::None,
+        }
+    }
+
+    /// How many members there are, arrays or not.
+    pub fn members(&self) -> usize {
+        self.directory.entries.len()
+    }
+
+    /// Whole name and unpacked bytes of member `i`, in the order of the archive.
+    pub fn member(&self, i: usize) -> Option<(&str, u64)> {
+        self.directory.entries.get(i).map(|e| (e.name.as_str(), e.size))
+    }
+
+    /// All bytes of member `i`, which is small: what it claims to have is allocated.
+    ///
+    /// # Errors
+    /// As [`Archive::unpack`].
+    pub fn read(&self, i: usize) -> Result<Vec<u8>> {
+        let entry = self.numbered(i)?;
+        let mut stream = self.stream(entry).map_err(|e| e.at(self.shown(entry)))?;
+        let mut bytes = vec![0; entry.size as usize];
+        let have = stream.block(&mut bytes)?;
+        bytes.truncate(have);
+        stream.block(&mut [0])?;
+        Ok(bytes)
+    }
+
+    /// Array number `i` as a `.npy` file to be read by position: in place where it is not compressed, else in a temporary file without a
+    /// name.
+    ///
+    /// # Errors
+    /// As [`Archive::unpack`]; `Unsupported` and `Corrupt` as its header is.
+    pub fn spool(&self, i: usize) -> Result<Stretch> {
+        let entry = self.numbered(i)?;
+        let failed = |e| Error::io(format!("reading {}", self.path.display()), e);
+        if entry.method == STORED {
+            let at = |e: Error| e.at(self.shown(entry));
+            self.stream(entry).map_err(at)?;
+            let start = entry.data_at(&self.file, &self.directory).map_err(at)?;
+            return Ok(Stretch::of(self.file.try_clone().map_err(failed)?, &self.path, start, entry.size));
+        }
+        let shown = self.path.join(&entry.name);
+        Ok(Stretch::of(self.unpacked(entry, &shown)?, &self.path, 0, entry.size))
+    }
+
+    /// Whether member `i` is packed in a way that is read, whatever it holds.
+    pub fn is_readable(&self, i: usize) -> bool {
+        self.numbered(i).and_then(|entry| self.stream(entry)).is_ok()
+    }
+
+    fn numbered(&self, i: usize) -> Result<&Entry> {
+        match self.directory.entries.get(i) {
+            Some(entry) => Ok(entry),
+            None => refuse!(Usage, "{} has {} members; there is no member {i}", self.path.display(), self.members()),
         }
     }
 
     /// The bytes of array `name` in the archive's file, where it is stored as it is: from where, how many, and their checksum.
-    pub(super) fn in_place(&self, name: &str) -> Result<Option<(u64, u64, u32)>> {
+    pub(in crate::store) fn in_place(&self, name: &str) -> Result<Option<(u64, u64, u32)>> {
         let entry = self.entry(name)?;
         if entry.method != STORED {
             return Ok(None);
@@ -258,6 +350,11 @@ impl Archive {
     }
 }
 
+/// A file that lies in memory and has no name.
+fn in_memory() -> io::Result<File> {
+    Ok(File::from(rustix::fs::memfd_create("ndcompact", rustix::fs::MemfdFlags::CLOEXEC)?))
+}
+
 #[cfg(feature = "zstd")]
 fn zstandard(packed: BufReader<Section<'_>>) -> Result<Decoder<'_>> {
     let decoder = zstd::stream::read::Decoder::with_buffer(packed).map_err(|e| Error::io("starting zstd", e))?;
@@ -269,9 +366,20 @@ fn zstandard(_: BufReader<Section<'_>>) -> Result<Decoder<'_>> {
     refuse!(Unsupported, "it is packed by zstd and this build has none; build with the feature `zstd`")
 }
 
+/// A member as its archive lists it.
+pub(super) struct Packed<'a> {
+    /// Its whole name.
+    pub(super) name: &'a str,
+    pub(super) method: u16,
+    pub(super) crc: u32,
+    pub(super) size: u64,
+    /// Bytes in the archive.
+    pub(super) packed: u64,
+}
+
 /// A part of a file as a stream.
 #[derive(Debug)]
-struct Section<'a> {
+pub(super) struct Section<'a> {
     file: &'a File,
     at: u64,
     end: u64,

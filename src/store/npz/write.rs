@@ -2,32 +2,17 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::io::Read as _;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::Archive;
 use super::name::{self, ENDING};
 use super::pack::{BLOCK, Packer, Packing, WINDOW};
+use super::zip::{Slot, ZipWriter};
 use crate::error::{Error, Result, refuse};
-use crate::store::{Pending, Replace};
-
-/// Data of members that are not compressed start at a multiple of this, and so does, inside of them, their array: what a map
-/// needs for any dtype, and vector instructions like best.
-pub(super) const ALIGN: u64 = 64;
-/// 1 January 1980, 0:00, the first moment that zip knows: the same arrays give the same bytes, whenever they are written.
-const DATE: u16 = 0x21;
-/// Version 6.3 of the format, by a Unix: what the permissions below are then understood as.
-const MADE_BY: u16 = 3 << 8 | 63;
-/// An ordinary file that all may read.
-const PERMISSIONS: u32 = 0o100_644 << 16;
-const UTF8: u16 = 1 << 11;
-/// Numbers from here on stand in fields of 64 bits.
-const WIDE: u64 = u32::MAX as u64;
-/// Extra fields: numbers of 64 bits, and padding as Android's zipalign writes it.
-const ZIP64: u16 = 1;
-const PADDING: u16 = 0xd935;
-/// What a field of padding has at least: its number, its length, and the alignment.
-const LEAST_PADDING: u64 = 6;
-const LOCAL_BYTES: u64 = 30;
+use crate::store::Replace;
+use crate::store::output::AddedTo;
 
 /// An archive in the making: it takes `.npy` files, one after the other, and appears whole or not at all. The same files in the
 /// same order give the same bytes.
@@ -35,47 +20,12 @@ const LOCAL_BYTES: u64 = 30;
 /// Members that are not compressed start at multiples of 64 bytes, so that they can be mapped in place.
 #[derive(Debug)]
 pub struct NpzWriter {
-    pending: Pending,
+    zip: ZipWriter,
     packing: Packing,
-    done: Vec<Done>,
     names: HashSet<String>,
-    at: u64,
+    added_to: Option<AddedTo>,
     /// Kept from member to member: its working memory costs more than a small member.
     packer: Packer,
-}
-
-/// A member that was written.
-#[derive(Debug)]
-struct Done {
-    name: String,
-    header_at: u64,
-    method: u16,
-    size: u64,
-    packed: u64,
-    crc: u32,
-}
-
-/// Room for the data of a member in the making, at the end of the archive.
-#[derive(Debug)]
-pub(crate) struct Slot {
-    name: String,
-    header_at: u64,
-    data_at: u64,
-    size: u64,
-    method: u16,
-    extra: Vec<u8>,
-}
-
-impl Slot {
-    /// Where its data start in the archive's file.
-    pub(crate) fn data_at(&self) -> u64 {
-        self.data_at
-    }
-
-    /// Bytes of what it unpacks to.
-    pub(crate) fn size(&self) -> u64 {
-        self.size
-    }
 }
 
 impl NpzWriter {
@@ -84,13 +34,48 @@ impl NpzWriter {
     /// # Errors
     /// `Exists` where `target` is there already and `replace` does not allow to replace it; `Io`.
     pub fn create(target: &Path, packing: Packing, replace: Replace) -> Result<Self> {
-        let pending = Pending::create(target, replace)?;
-        Ok(Self { pending, packing, done: Vec::new(), names: HashSet::new(), at: 0, packer: Packer::default() })
+        let zip = ZipWriter::create(target, replace)?;
+        Ok(Self { zip, packing, names: HashSet::new(), added_to: None, packer: Packer::default() })
+    }
+
+    /// A copy of the archive at `target` in the making, which takes more arrays and then replaces it. Its members are taken over as they
+    /// are packed, in their order, but for the arrays of `without`; times and comments are not. Until [`NpzWriter::finish`] the archive
+    /// is as it was, and it can be read meanwhile.
+    ///
+    /// # Errors
+    /// `Corrupt` where `target` is no archive, or a damaged one; `Unsupported` for encrypted members; `Usage` for members of names that
+    /// are not written; `Io`. [`NpzWriter::finish`] is refused where it was changed meanwhile.
+    pub fn adding_to(target: &Path, packing: Packing, without: &[&str]) -> Result<Self> {
+        let failed = |e| Error::io(format!("copying {}", target.display()), e);
+        // What a symbolic link points at is replaced, not the link.
+        let target = std::fs::canonicalize(target).map_err(failed)?;
+        let added_to = AddedTo::new(&target)?;
+        let archive = Archive::open(&target)?;
+        let mut new = Self { added_to: Some(added_to), ..Self::create(&target, packing, Replace::Allowed)? };
+        let permissions = std::fs::metadata(&target).map_err(failed)?.permissions();
+        new.zip.file()?.set_permissions(permissions).map_err(failed)?;
+        archive.each_packed(|member, packed| {
+            if without.iter().any(|name| member.name.strip_suffix(ENDING) == Some(*name)) {
+                return Ok(());
+            }
+            name::check(member.name.trim_end_matches('/'))?;
+            new.names.insert(member.name.to_owned());
+            let slot = new.zip.start_as(member.name, member.method, member.size.max(member.packed))?;
+            let mut block = vec![0; BLOCK];
+            loop {
+                let n = packed.read(&mut block).map_err(failed)?;
+                if n == 0 {
+                    return new.zip.end(slot, member.size, member.crc).map(drop);
+                }
+                new.zip.push(&block[..n])?;
+            }
+        })?;
+        Ok(new)
     }
 
     /// The name it will have.
     pub fn target(&self) -> &Path {
-        self.pending.target()
+        self.zip.target()
     }
 
     /// How its members are compressed.
@@ -100,12 +85,12 @@ impl NpzWriter {
 
     /// How many members it has.
     pub fn len(&self) -> usize {
-        self.done.len()
+        self.names.len()
     }
 
     /// Whether it has none.
     pub fn is_empty(&self) -> bool {
-        self.done.is_empty()
+        self.names.is_empty()
     }
 
     /// Adds array `name` (with or without `.npy`): the first `len` bytes of `npy`, a complete `.npy` file. Returns the bytes that it takes
@@ -114,126 +99,54 @@ impl NpzWriter {
     /// # Errors
     /// `Usage` for names that are taken or could lead out of a folder; `Io`.
     pub fn add(&mut self, name: &str, npy: &File, len: u64) -> Result<u64> {
-        let mut slot = self.start(name, len)?;
-        let (mut sum, mut packed) = (crc32fast::Hasher::new(), 0);
-        if !self.packing.is_by_blocks() {
-            return self.add_whole(slot, npy, len);
-        }
-        let (mut raw, mut out) = (Vec::new(), Vec::new());
-        for i in 0..blocks(len) {
-            out.clear();
-            let block = read_block(npy, len, i, &mut raw).map_err(|e| self.reading(name, e))?;
-            sum.update(&raw[block.before..]);
-            let (before, new) = raw.split_at(block.before);
-            self.packer.pack(self.packing, before, new, block.last, &mut out)?;
-            self.write(&slot, packed, &out)?;
-            packed += out.len() as u64;
-        }
-        slot.size = len;
-        self.finish_member(slot, packed, sum.finalize())
+        let slot = self.start(name, len)?;
+        let mut packer = std::mem::take(&mut self.packer);
+        let crc = packer.pack_file(self.packing, npy, len, |packed| self.push(packed))?;
+        self.packer = packer;
+        self.end(slot, len, crc)
     }
 
-    /// As [`NpzWriter::add`] where a member is one stream.
-    #[cfg(feature = "zstd")]
-    fn add_whole(&mut self, slot: Slot, npy: &File, len: u64) -> Result<u64> {
-        use std::io::Write;
-
-        let failed = |e| Error::io("compressing", e);
-        let level = i32::from(self.packing.level());
-        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), level).map_err(failed)?;
-        encoder.set_pledged_src_size(Some(len)).map_err(failed)?;
-        encoder.include_contentsize(true).map_err(failed)?;
-        let (mut sum, mut packed, mut raw) = (crc32fast::Hasher::new(), 0, Vec::new());
-        for i in 0..blocks(len) {
-            let block = read_block(npy, len, i, &mut raw).map_err(|e| self.reading(&slot.name, e))?;
-            sum.update(&raw[block.before..]);
-            encoder.write_all(&raw[block.before..]).map_err(failed)?;
-            let out = encoder.get_mut();
-            self.write(&slot, packed, out)?;
-            packed += out.len() as u64;
-            out.clear();
-        }
-        let out = encoder.finish().map_err(failed)?;
-        self.write(&slot, packed, &out)?;
-        packed += out.len() as u64;
-        self.finish_member(slot, packed, sum.finalize())
+    /// Adds array `name`, which is packed already as [`NpzWriter::packing`] says, and unpacks to `size` bytes with the checksum `crc`.
+    pub(crate) fn add_packed(&mut self, name: &str, packed: &[u8], size: u64, crc: u32) -> Result<u64> {
+        let slot = self.start(name, size)?;
+        self.push(packed)?;
+        self.end(slot, size, crc)
     }
 
-    #[cfg(not(feature = "zstd"))]
-    fn add_whole(&mut self, _: Slot, _: &File, _: u64) -> Result<u64> {
-        refuse!(Unsupported, "this build has no zstd; build with the feature `zstd`, or take deflate")
-    }
-
-    /// Makes room for array `name` of `len` bytes, at the end of the archive. Its data are written from `Slot::data_at` on, and
-    /// [`NpzWriter::finish_member`] is called before the next is started.
+    /// Starts array `name` of `len` bytes, at the end of the archive. Its packed bytes are pushed, or written to the file from
+    /// `Slot::data_at` on and [left room for](NpzWriter::leave), and it is ended before the next is started.
     pub(crate) fn start(&mut self, name: &str, len: u64) -> Result<Slot> {
         let plain = name.strip_suffix(ENDING).unwrap_or(name);
         name::check(plain)?;
         let name = format!("{plain}{ENDING}");
-        if self.names.contains(&name) {
+        if !self.names.insert(name.clone()) {
             return refuse!(
                 Usage,
                 "{}: two arrays would be called {plain:?}; give one of them another name",
                 self.target().display()
             );
         }
-        let method = self.packing.method();
-        let mut extra = Vec::new();
-        // What packs worst gains a few bytes a block.
-        if len.saturating_add(len / 512).saturating_add(1 << 16) >= WIDE {
-            extra.extend_from_slice(&ZIP64.to_le_bytes());
-            extra.extend_from_slice(&16u16.to_le_bytes());
-            extra.extend_from_slice(&[0; 16]);
-        }
-        let header_at = self.at;
-        let mut data_at = header_at + LOCAL_BYTES + (name.len() + extra.len()) as u64;
-        if self.packing.is_none() && !data_at.is_multiple_of(ALIGN) {
-            let padding = (data_at + LEAST_PADDING).next_multiple_of(ALIGN) - data_at;
-            extra.extend_from_slice(&PADDING.to_le_bytes());
-            extra.extend_from_slice(&(padding as u16 - 4).to_le_bytes());
-            extra.extend_from_slice(&(ALIGN as u16).to_le_bytes());
-            extra.resize(extra.len() + (padding - LEAST_PADDING) as usize, 0);
-            data_at += padding;
-        }
-        Ok(Slot { name, header_at, data_at, size: len, method, extra })
+        self.zip.start(&name, self.packing.codec(), len)
     }
 
-    /// Writes packed bytes of the member in the making, from its byte `at` on.
-    pub(crate) fn write(&self, slot: &Slot, at: u64, packed: &[u8]) -> Result<()> {
-        let failed = |e| Error::io(format!("writing {}", self.target().display()), e);
-        self.pending.file().write_all_at(packed, slot.data_at + at).map_err(failed)
+    /// Appends packed bytes to the member in the making.
+    pub(crate) fn push(&mut self, packed: &[u8]) -> Result<()> {
+        self.zip.push(packed)
+    }
+
+    /// Leaves room for `bytes` of the member in the making, which are written to [`NpzWriter::file`] by others.
+    pub(crate) fn leave(&mut self, bytes: u64) -> Result<()> {
+        self.zip.leave(bytes)
     }
 
     /// The archive's file, for one who writes a member's data in place.
     pub(crate) fn file(&self) -> Result<File> {
-        self.pending.file().try_clone().map_err(|e| Error::io(format!("writing {}", self.target().display()), e))
+        self.zip.file()
     }
 
-    /// Ends the member in the making, of which `packed` bytes were written; `crc` is the checksum of what it unpacks to.
-    pub(crate) fn finish_member(&mut self, slot: Slot, packed: u64, crc: u32) -> Result<u64> {
-        let Slot { name, header_at, data_at, size, method, mut extra } = slot;
-        let wide = extra.starts_with(&ZIP64.to_le_bytes());
-        if wide {
-            extra[4..12].copy_from_slice(&size.to_le_bytes());
-            extra[12..20].copy_from_slice(&packed.to_le_bytes());
-        }
-        let number = |n: u64| if wide { u32::MAX } else { n as u32 };
-        let mut head = Vec::with_capacity((data_at - header_at) as usize);
-        head.extend_from_slice(b"PK\x03\x04");
-        head.extend_from_slice(&needed(method, wide).to_le_bytes());
-        common(&mut head, &name, method, crc);
-        head.extend_from_slice(&number(packed).to_le_bytes());
-        head.extend_from_slice(&number(size).to_le_bytes());
-        head.extend_from_slice(&(name.len() as u16).to_le_bytes());
-        head.extend_from_slice(&(extra.len() as u16).to_le_bytes());
-        head.extend_from_slice(name.as_bytes());
-        head.extend_from_slice(&extra);
-        let failed = |e| Error::io(format!("writing {}", self.target().display()), e);
-        self.pending.file().write_all_at(&head, header_at).map_err(failed)?;
-        self.names.insert(name.clone());
-        self.done.push(Done { name, header_at, method, size, packed, crc });
-        self.at = data_at + packed;
-        Ok(packed)
+    /// Ends the member in the making, which unpacks to `size` bytes with the checksum `crc`. Its packed bytes.
+    pub(crate) fn end(&mut self, slot: Slot, size: u64, crc: u32) -> Result<u64> {
+        self.zip.end(slot, size, crc)
     }
 
     /// Writes the directory and gives the archive its name. Its bytes. `sync` asks for it to be on disk when this returns; where it
@@ -242,98 +155,67 @@ impl NpzWriter {
     /// # Errors
     /// `Exists` where the file came into being meanwhile; `Io`.
     pub fn finish(self, sync: bool) -> Result<u64> {
-        let start = self.at;
-        let mut tail = Vec::new();
-        for member in &self.done {
-            member.describe(&mut tail);
+        let done = self.zip.finish()?;
+        if let Some(original) = &self.added_to {
+            original.is_as_it_was()?;
         }
-        let (size, count) = (tail.len() as u64, self.done.len() as u64);
-        if count >= u64::from(u16::MAX) || size >= WIDE || start >= WIDE {
-            let at = start + size;
-            tail.extend_from_slice(b"PK\x06\x06");
-            tail.extend_from_slice(&44u64.to_le_bytes());
-            tail.extend_from_slice(&MADE_BY.to_le_bytes());
-            tail.extend_from_slice(&45u16.to_le_bytes());
-            tail.extend_from_slice(&[0; 8]);
-            for number in [count, count, size, start] {
-                tail.extend_from_slice(&number.to_le_bytes());
-            }
-            tail.extend_from_slice(b"PK\x06\x07");
-            tail.extend_from_slice(&0u32.to_le_bytes());
-            tail.extend_from_slice(&at.to_le_bytes());
-            tail.extend_from_slice(&1u32.to_le_bytes());
-        }
-        let count = count.min(u64::from(u16::MAX)) as u16;
-        tail.extend_from_slice(b"PK\x05\x06\0\0\0\0");
-        tail.extend_from_slice(&count.to_le_bytes());
-        tail.extend_from_slice(&count.to_le_bytes());
-        tail.extend_from_slice(&(size.min(WIDE) as u32).to_le_bytes());
-        tail.extend_from_slice(&(start.min(WIDE) as u32).to_le_bytes());
-        tail.extend_from_slice(&0u16.to_le_bytes());
-        let failed = |e| Error::io(format!("writing {}", self.pending.target().display()), e);
-        self.pending.file().write_all_at(&tail, start).map_err(failed)?;
-        let bytes = start + tail.len() as u64;
-        self.pending.file().set_len(bytes).map_err(failed)?;
-        self.pending.commit(sync)?;
+        let bytes = done.sign().bytes;
+        done.commit(None, sync)?;
         Ok(bytes)
     }
-
-    fn reading(&self, name: &str, e: std::io::Error) -> Error {
-        Error::io(format!("reading {name}, to add it to {}", self.target().display()), e)
-    }
 }
 
-impl Done {
-    /// Appends its entry in the directory.
-    fn describe(&self, out: &mut Vec<u8>) {
-        let mut wide = Vec::new();
-        let mut number = |n: u64| {
-            if n >= WIDE {
-                wide.extend_from_slice(&n.to_le_bytes());
-            }
-            n.min(WIDE) as u32
-        };
-        // In the order in which the field of 64 bits has them.
-        let (size, packed, at) = (number(self.size), number(self.packed), number(self.header_at));
-        out.extend_from_slice(b"PK\x01\x02");
-        out.extend_from_slice(&MADE_BY.to_le_bytes());
-        out.extend_from_slice(&needed(self.method, !wide.is_empty()).to_le_bytes());
-        common(out, &self.name, self.method, self.crc);
-        out.extend_from_slice(&packed.to_le_bytes());
-        out.extend_from_slice(&size.to_le_bytes());
-        out.extend_from_slice(&(self.name.len() as u16).to_le_bytes());
-        let extra = if wide.is_empty() { 0 } else { wide.len() as u16 + 4 };
-        out.extend_from_slice(&extra.to_le_bytes());
-        // No comment, the first disk, no text.
-        out.extend_from_slice(&[0; 6]);
-        out.extend_from_slice(&PERMISSIONS.to_le_bytes());
-        out.extend_from_slice(&at.to_le_bytes());
-        out.extend_from_slice(self.name.as_bytes());
-        if extra > 0 {
-            out.extend_from_slice(&ZIP64.to_le_bytes());
-            out.extend_from_slice(&(extra - 4).to_le_bytes());
-            out.extend_from_slice(&wide);
+impl Packer {
+    /// Gives the first `len` bytes of `npy` to `out`, compressed. Their checksum.
+    pub(crate) fn pack_file(
+        &mut self,
+        packing: Packing,
+        npy: &File,
+        len: u64,
+        mut out: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u32> {
+        let failed = |e| Error::io("reading an array, to add it to an archive", e);
+        if !packing.is_by_blocks() {
+            return pack_whole(packing, npy, len, out);
         }
+        let (mut sum, mut raw, mut packed) = (crc32fast::Hasher::new(), Vec::new(), Vec::new());
+        for i in 0..blocks(len) {
+            packed.clear();
+            let block = read_block(npy, len, i, &mut raw).map_err(failed)?;
+            sum.update(&raw[block.before..]);
+            let (before, new) = raw.split_at(block.before);
+            self.pack(packing, before, new, block.last, &mut packed)?;
+            out(&packed)?;
+        }
+        Ok(sum.finalize())
     }
 }
 
-/// What stands alike in both headers of a member: flags, method, time, date, checksum.
-fn common(out: &mut Vec<u8>, name: &str, method: u16, crc: u32) {
-    let flags = if name.is_ascii() { 0 } else { UTF8 };
-    out.extend_from_slice(&flags.to_le_bytes());
-    out.extend_from_slice(&method.to_le_bytes());
-    out.extend_from_slice(&0u16.to_le_bytes());
-    out.extend_from_slice(&DATE.to_le_bytes());
-    out.extend_from_slice(&crc.to_le_bytes());
+/// As [`Packer::pack_file`] where a member is one stream.
+#[cfg(feature = "zstd")]
+fn pack_whole(packing: Packing, npy: &File, len: u64, mut out: impl FnMut(&[u8]) -> Result<()>) -> Result<u32> {
+    use std::io::Write;
+
+    let failed = |e| Error::io("compressing", e);
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), i32::from(packing.level())).map_err(failed)?;
+    encoder.set_pledged_src_size(Some(len)).map_err(failed)?;
+    encoder.include_contentsize(true).map_err(failed)?;
+    let (mut sum, mut raw) = (crc32fast::Hasher::new(), Vec::new());
+    for i in 0..blocks(len) {
+        let read = |e| Error::io("reading an array, to add it to an archive", e);
+        let block = read_block(npy, len, i, &mut raw).map_err(read)?;
+        sum.update(&raw[block.before..]);
+        encoder.write_all(&raw[block.before..]).map_err(failed)?;
+        out(encoder.get_ref())?;
+        encoder.get_mut().clear();
+    }
+    out(&encoder.finish().map_err(failed)?)?;
+    Ok(sum.finalize())
 }
 
-/// The version of the format that a reader must know.
-fn needed(method: u16, wide: bool) -> u16 {
-    match method {
-        super::directory::ZSTD => 63,
-        _ if wide => 45,
-        _ => 20,
-    }
+#[cfg(not(feature = "zstd"))]
+fn pack_whole(_: Packing, _: &File, _: u64, _: impl FnMut(&[u8]) -> Result<()>) -> Result<u32> {
+    refuse!(Unsupported, "this build has no zstd; build with the feature `zstd`, or take deflate")
 }
 
 /// How many blocks `len` bytes are packed in: one at least, which ends the stream.
@@ -362,6 +244,7 @@ pub(crate) fn read_block(npy: &File, len: u64, i: u64, raw: &mut Vec<u8>) -> std
 mod tests {
     use std::io::{Read, Write};
 
+    use super::super::zip::ALIGN;
     use super::super::{Archive, NpzCodec};
     use super::*;
     use crate::error::ErrorKind;
@@ -404,7 +287,7 @@ mod tests {
                     assert_eq!(archive.in_place(plain).unwrap().unwrap().0 % ALIGN, 0);
                 }
             }
-            let mut zip = zip::ZipArchive::new(File::open(&path).unwrap()).unwrap();
+            let mut zip = ::zip::ZipArchive::new(File::open(&path).unwrap()).unwrap();
             assert_eq!(zip.len(), 4);
             if packing.codec() != NpzCodec::Zstd {
                 let mut back = Vec::new();
@@ -427,7 +310,7 @@ mod tests {
         let archive = Archive::open(&path).unwrap();
         assert_eq!(archive.names().count(), 66_000);
         assert_eq!(archive.unpack("m65999").unwrap().size(), 1);
-        assert_eq!(zip::ZipArchive::new(File::open(&path).unwrap()).unwrap().len(), 66_000);
+        assert_eq!(::zip::ZipArchive::new(File::open(&path).unwrap()).unwrap().len(), 66_000);
     }
 
     #[test]
@@ -438,15 +321,16 @@ mod tests {
         let mut npz = NpzWriter::create(&path, NpzCodec::None.with(None).unwrap(), Replace::Never).unwrap();
         let len = 5 << 30;
         let slot = npz.start("long", len).unwrap();
-        npz.write(&slot, len - 3, b"end").unwrap();
-        npz.finish_member(slot, len, 0).unwrap();
+        npz.leave(len).unwrap();
+        npz.file().unwrap().write_all_at(b"end", slot.data_at() + len - 3).unwrap();
+        npz.end(slot, len, 0).unwrap();
         npz.add("after", &file(b"123"), 3).unwrap();
         npz.finish(false).unwrap();
         let archive = Archive::open(&path).unwrap();
         let (at, size, _) = archive.in_place("long").unwrap().unwrap();
         assert_eq!((at % ALIGN, size), (0, len));
         assert!(archive.in_place("after").unwrap().unwrap().0 > len);
-        let mut zip = zip::ZipArchive::new(File::open(&path).unwrap()).unwrap();
+        let mut zip = ::zip::ZipArchive::new(File::open(&path).unwrap()).unwrap();
         assert_eq!(zip.by_name("long.npy").unwrap().size(), len);
         let mut back = String::new();
         zip.by_name("after.npy").unwrap().read_to_string(&mut back).unwrap();
