@@ -418,3 +418,110 @@ fn pythons_own_tools_read_every_kind_of_bundle() {
         assert!(done.status.success() && told.contains("45 arrays read"), "{out}: {told}{err}");
     }
 }
+
+#[test]
+fn a_slice_is_read_from_under_it_alone_and_any_format_takes_it() {
+    let desk = desk();
+    let values: Vec<f64> = (0..600_000u32).map(|k| (f64::from(k) * 0.37).sin()).collect();
+    desk.write("in/long.npy", "<f8", &[6000, 100], &bytes(&values));
+    let outs: &[&[&str]] = &[&["o.tar"], &["o.npz", "--codec", "none"], &["o.tar.gz"], &["o.npz"], &["o.h5"]];
+    for out in outs.iter().filter(|o| cfg!(feature = "hdf5") || o[0] != "o.h5") {
+        let name = out[0];
+        desk.done(&[&["bundle", "in", "-q", "--force", "-o"][..], out].concat());
+        let bundle = Bundle::open(&desk.path("o.index.npz")).unwrap();
+        for key in ["in/long", "in/deep/er/turned", "in/deep/er/big", "in/deep/zero", "in/wave00"] {
+            let (reader, item) = (bundle.reader(key).unwrap(), bundle.get(key).unwrap());
+            assert_eq!(*reader.spec(), item.entry().spec().unwrap(), "{name} {key}");
+        }
+        let turned = bundle.reader("in/deep/er/turned").unwrap().slice::<f64>("3:5, ::-7").unwrap();
+        let whole = bundle.get("in/deep/er/turned").unwrap().array::<f64>().unwrap();
+        assert_eq!(turned[[1, 2]], whole[[4, 15]], "{name}");
+        let rows = bundle.reader("in/long").unwrap().slice::<f64>("5990:, 7").unwrap();
+        assert_eq!(rows.as_slice().unwrap()[3], values[599_307], "{name}");
+        let args = ["restore", "o.index.npz:in/deep/er/big", "--slice", "2799, 98:", "-o", "part.npy", "--force", "-q"];
+        desk.done(&args);
+        let part = fs::read(desk.path("part.npy")).unwrap();
+        assert_eq!(part[part.len() - 8..], [279_998i32.to_be_bytes(), 279_999i32.to_be_bytes()].concat(), "{name}");
+        // A damaged byte far from the slice is not met by it, and by nothing that reads all.
+        let in_place = !["o.tar.gz"].contains(&name) && (name != "o.npz" || out.len() > 1);
+        let good = fs::read(desk.path(name)).unwrap();
+        let entry = bundle.entry("in/long").unwrap();
+        let mut bad = good.clone();
+        let at = match name {
+            // Its first coded chunk: the noise of its mantissas is what most of the file is.
+            "o.h5" => bad.len() / 4,
+            _ => {
+                let first = bad.windows(8).position(|w| w == values[777].to_le_bytes());
+                first.unwrap_or(bad.len() / 2)
+            }
+        };
+        bad[at] ^= 0x40;
+        fs::write(desk.path(name), &bad).unwrap();
+        let again = Bundle::open(&desk.path("o.index.npz")).unwrap();
+        assert!(again.get(entry.number).is_err(), "{name} {at}");
+        let rows = again.reader(entry.number).and_then(|r| r.slice::<f64>("5990:, 7"));
+        assert_eq!(rows.is_ok(), in_place, "{name}: {rows:?}");
+        // Whole, in a bound of memory that it does not fit into: its checksum is compared all the same.
+        let whole = ["restore", "o.index.npz:in/long", "--memory", "16MiB", "-o", "n.npy"];
+        desk.fails(2, &whole);
+        fs::write(desk.path(name), &good).unwrap();
+        desk.done(&[&whole[..], &["-q"]].concat());
+        assert_eq!(fs::read(desk.path("n.npy")).unwrap()[128..], bytes(&values)[..], "{name}");
+        fs::remove_file(desk.path("n.npy")).unwrap();
+        #[cfg(feature = "hdf5")]
+        {
+            desk.done(&["restore", "o.index.npz:in/wave07", "-o", "wave.h5", "--force", "-q"]);
+            let wave = ndcompact::Reader::open(desk.path("wave.h5").to_str().unwrap()).unwrap();
+            assert_eq!(wave.read::<f64>().unwrap(), bundle.get("in/wave07").unwrap().array::<f64>().unwrap());
+        }
+        desk.fails(2, &["restore", "o.index.npz:in/wave07", "-o", "wave.npz"]);
+        desk.fails(2, &["restore", "o.index.npz:in/wave07", "--slice", "99999", "-o", "wave.npy"]);
+        fs::remove_file(desk.path(name)).unwrap();
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_bundled_and_writes_nothing() {
+    let desk = desk();
+    fs::write(desk.path("in/notes.txt"), "no array").unwrap();
+    let before = desk.names();
+    for out in quick() {
+        let told = desk.json(&["bundle", "in", "-o", out, "--dry-run", "--json", "--select", "*mask", "--bits"]);
+        assert_eq!((told["arrays"].as_u64(), told["dry_run"].as_bool()), (Some(45), Some(true)));
+        assert_eq!((&told["skipped"]["others"], told["packed"].as_array().unwrap().len()), (&1.into(), 1));
+        let written: u64 = told["array_bytes"].as_u64().unwrap();
+        assert!(written > 2_000_000 && told["stored_bytes"].as_u64().unwrap() > written, "{told}");
+        assert!(desk.done(&["bundle", "in", "-o", out, "--dry-run"]).contains("nothing written"));
+        desk.fails(2, &["bundle", "in", "in/mask.npy", "-o", out, "--dry-run"]);
+        desk.fails(2, &["bundle", "in", "-o", out, "--dry-run", "--strict"]);
+        assert_eq!(desk.names(), before, "{out}");
+    }
+}
+
+#[test]
+fn force_takes_away_the_volumes_of_the_bundle_it_replaces_and_nothing_else() {
+    let desk = desk();
+    desk.done(&["bundle", "in", "-o", "o.tar", "--target-size", "100kB", "-q"]);
+    let old: Vec<String> = desk.names().into_iter().filter(|n| n.starts_with("o-0")).collect();
+    assert!(old.len() >= 4, "{old:?}");
+    // One that is no longer what the index says is left alone, and so is one that no index names.
+    fs::write(desk.path(&old[3]), "mine").unwrap();
+    fs::write(desk.path("o-9999.tar"), "mine").unwrap();
+    let told = desk.json(&["bundle", "in/mask.npy", &old[1], "-o", "o.npz", "--force", "--json"]);
+    assert_eq!(told["replaced"].as_array().unwrap().len(), old.len() - 2);
+    let left: Vec<String> = desk.names().into_iter().filter(|n| n.starts_with("o-")).collect();
+    assert_eq!(left, [old[1].as_str(), old[3].as_str(), "o-9999.tar"]);
+    assert_eq!(Bundle::open(&desk.path("o.index.npz")).unwrap().format().name(), "npz");
+}
+
+#[test]
+fn members_stand_below_their_archives_name_which_is_said_once() {
+    let desk = desk();
+    let a = npy("<f8", &[3], &bytes(&[1.0, 2.0, 3.0]));
+    fs::create_dir_all(desk.path("d")).unwrap();
+    fs::write(desk.path("d/runs.tar"), tar(&[("runs/0/a.npy", &a), ("./runs/0/b.npy", &a), ("c.npy", &a)])).unwrap();
+    desk.done(&["bundle", "d", "-o", "o.tar.gz", "-q"]);
+    let bundle = Bundle::open(&desk.path("o.index.npz")).unwrap();
+    let names: Vec<String> = (0..3).map(|i| bundle.name(i).unwrap()).collect();
+    assert_eq!(names, ["d/runs/0/a", "d/runs/0/b", "d/runs/c"]);
+}

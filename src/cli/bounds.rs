@@ -108,6 +108,15 @@ impl BoundArgs {
         Ok(ask)
     }
 
+    /// What is asked for where all is coded in any case, so that an effort alone is of use; `None` where nothing is given.
+    ///
+    /// # Errors
+    /// As [`BoundArgs::ask`].
+    pub(super) fn ask_or_effort(&self) -> Result<Option<CodingAsk>> {
+        let ask = self.wish()?;
+        Ok(Some(ask).filter(|_| self.has_bound() || self.effort.is_some()))
+    }
+
     fn has_bound(&self) -> bool {
         [self.max_abs, self.max_rel, self.max_range_rel, self.psnr].iter().any(Option::is_some)
     }

@@ -94,6 +94,8 @@ pub(super) const BUNDLE_EXAMPLES: &str = "\
 Examples:
   compact bundle runs/ -o runs.h5                smallest: coded without loss
   compact bundle runs/ old.tar.gz -o all.tar.zst --target-size 1GB
+  compact bundle runs/ -o runs.tar.zst --select '*/mask' --bits --select '*/grid' --triangle --f16
+  compact bundle runs/ -o runs.h5 --max-abs 1e-3 --select '*/ids'
   find . -name '*.npy' -print0 | compact bundle --files-from - -o all.npz
   compact list all.index.npz 'runs/*'
   compact extract all.index.npz runs/0017 -o /tmp

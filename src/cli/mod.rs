@@ -57,7 +57,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> Exit {
     let args: Vec<OsString> = args.into_iter().collect();
     let parsed = select::split(&args).and_then(|(rest, groups)| {
         let mut cli = Cli::try_parse_from(rest)?;
-        cli.compact.many.groups = groups;
+        match &mut cli.command {
+            Some(Command::Bundle(bundle)) => bundle.groups = groups,
+            _ => cli.compact.many.groups = groups,
+        }
         Ok(cli)
     });
     let cli = match parsed {

@@ -101,8 +101,8 @@ fn of_bundle(input: &Place, args: &RestoreArgs, voice: &Voice) -> Result<()> {
         return refuse!(Usage, "one --slice at a time is taken of an array in a bundle");
     }
     let bundle = Bundle::open(&input.path)?;
-    let item = match bundle.select(input.member.as_deref().unwrap_or_default())?.as_slice() {
-        [number] => bundle.get(*number)?,
+    let number = match bundle.select(input.member.as_deref().unwrap_or_default())?.as_slice() {
+        [number] => *number,
         several => {
             return refuse!(Usage, "{input} means {} arrays; give one name, or use compact extract", several.len());
         }
@@ -110,18 +110,18 @@ fn of_bundle(input: &Place, args: &RestoreArgs, voice: &Voice) -> Result<()> {
     let target = options::target(&args.output, place);
     #[cfg(feature = "hdf5")]
     let hdf5 = options::hdf5(&args.output, None)?;
-    let restored = item.restore(
-        &target,
-        &RestoreOptions {
+    let restored = progress::with_bar(voice.shows_progress(), |tell| {
+        let settings = RestoreOptions {
             slice: args.slice.first().cloned(),
-            cache_bytes: None,
+            cache_bytes: Some(args.cache.0),
             replace: options::replace(&args.output),
             sync: args.output.sync,
             npz: options::npz(&args.output, None)?,
             #[cfg(feature = "hdf5")]
             hdf5,
-            resources: options::resources(&args.run, None),
-        },
-    )?;
+            resources: options::resources(&args.run, tell),
+        };
+        bundle.restore(number, &target, &settings)
+    })?;
     voice.result(&restored, |paint| table::restored(&restored, None, paint))
 }

@@ -39,7 +39,8 @@ struct GroupLine {
 pub(super) fn split(args: &[OsString]) -> Result<(Vec<OsString>, Vec<Group>), clap::Error> {
     let is_select = |arg: &OsStr| arg.to_str().is_some_and(|a| a == FLAG || a.starts_with("--select="));
     let command = Cli::command();
-    let is_subcommand = |arg: &OsString| command.find_subcommand(arg).is_some();
+    // Bundles take groups as well.
+    let is_subcommand = |arg: &OsString| arg != "bundle" && command.find_subcommand(arg).is_some();
     if !args.iter().any(|a| is_select(a)) || args.get(1).is_some_and(is_subcommand) {
         return Ok((args.to_vec(), Vec::new()));
     }
@@ -119,6 +120,9 @@ mod tests {
         assert_eq!(groups[0].patterns, ["a", "b"]);
         assert_eq!(groups[0].flags.bounds.bound.max_abs, Some(1e-3));
         assert!(groups[1].flags.steps.are_none());
+        let (rest, groups) = parts("compact bundle d --f32 -o b.tar --select */mask --bits --target-size 1MB");
+        assert_eq!(rest, "compact bundle d --f32 -o b.tar --target-size 1MB");
+        assert!(groups.len() == 1 && groups[0].flags.steps.bits.is_some());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::metric::LossRecord;
 use crate::pipeline::{Memory, Pipeline, Sliced, Source, Work};
 use crate::recipe::{Axes, FORMAT, Original, Record};
-use crate::transform::Ask;
+use crate::transform::{Ask, Step};
 
 /// An array in memory, packed, with all that is needed to restore it.
 ///
@@ -59,6 +59,33 @@ impl Visit for Gather<'_> {
     }
 }
 
+/// An array that went through its steps into memory.
+pub(super) struct Through {
+    pub(super) pipeline: Pipeline,
+    pub(super) packed: Buf,
+    pub(super) steps: Vec<Step>,
+    pub(super) reports: Vec<StepReport>,
+    pub(super) loss: LossRecord,
+}
+
+/// Settles `asks` for `source` and runs them; `reversed` says that its axes stand in the reverse of the order that people see.
+pub(super) fn through(source: &dyn Source, asks: &[Ask], reversed: bool, resources: &Resources<'_>) -> Result<Through> {
+    let steps = fit::settle(source, asks, resources)?;
+    let mut pipeline = Pipeline::bind(source.spec(), &steps)?;
+    if reversed {
+        pipeline = pipeline.reversed();
+    }
+    let packing = pipeline.packing(source);
+    let mut packed = Buf::new();
+    packed.reset(pipeline.output().dtype(), pipeline.output().count())?;
+    let flow = Flow::packing(&pipeline, &packing, source, Phase::Compacting);
+    let tally = run(&flow, &Gather::new(&mut packed), None, resources)?;
+    refuse_if_refused(&pipeline, &tally)?;
+    refuse_broken_bounds(&pipeline, &tally)?;
+    let (reports, loss) = summarise(&pipeline, &tally);
+    Ok(Through { pipeline, packed, steps, reports, loss })
+}
+
 impl Compacted {
     /// Runs the steps on `array`, in the order given, on all cores.
     pub fn new<T: Element>(array: ArrayViewD<'_, T>, asks: &[Ask]) -> Result<Self> {
@@ -69,17 +96,7 @@ impl Compacted {
     pub fn with<T: Element>(array: ArrayViewD<'_, T>, asks: &[Ask], resources: &Resources<'_>) -> Result<Self> {
         let (spec, buf) = from_ndarray(&array)?;
         let source = Memory::new(spec, buf)?;
-        let steps = fit::settle(&source, asks, resources)?;
-        let pipeline = Pipeline::bind(source.spec(), &steps)?;
-        let packing = pipeline.packing(&source);
-        let mut packed = Buf::new();
-        packed.reset(pipeline.output().dtype(), pipeline.output().count())?;
-        let flow = Flow::packing(&pipeline, &packing, &source, Phase::Compacting);
-        let to = Gather::new(&mut packed);
-        let tally = run(&flow, &to, None, resources)?;
-        refuse_if_refused(&pipeline, &tally)?;
-        refuse_broken_bounds(&pipeline, &tally)?;
-        let (reports, loss) = summarise(&pipeline, &tally);
+        let Through { pipeline, packed, steps, reports, loss } = through(&source, asks, false, resources)?;
         let record = Record {
             ndcompact: FORMAT,
             tool: env!("CARGO_PKG_VERSION").to_owned(),

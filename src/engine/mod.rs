@@ -17,6 +17,7 @@ mod inside;
 mod many;
 mod memory;
 mod ordered;
+mod packed;
 mod passes;
 mod reading;
 mod restore;
@@ -48,10 +49,12 @@ pub use many::{
 };
 pub use memory::Compacted;
 pub use reading::{DEFAULT_CACHE, MappedArray, ReadOptions};
+pub(crate) use restore::restore_opened;
 pub use restore::{Reader, RestoreOptions, Restored, restore, restore_all};
 pub use tallied::Report;
 
 pub(crate) use ordered::in_order_from;
+pub(crate) use packed::{PackAsk, pack_file, pack_npy, restored_npy};
 pub(crate) use passes::{each, look, tally, with_array};
 
 pub use crate::report::StepReport;

@@ -91,7 +91,7 @@ impl Reader {
         Self::of_with(opened, ReadOptions { cache_bytes: 0, ..ReadOptions::default() })
     }
 
-    pub(super) fn of_with(mut opened: Opened, options: ReadOptions) -> Result<Self> {
+    pub(crate) fn of_with(mut opened: Opened, options: ReadOptions) -> Result<Self> {
         opened.keep_chunks(options.cache_bytes);
         let record = opened.record()?;
         let (pipeline, shown, axes) = match &record {
@@ -290,6 +290,23 @@ pub fn restore_all(
         done.push(restore_part(reader, input, target, options)?);
     }
     Ok(done)
+}
+
+/// Restores what was opened as one of many into `target`: as it was before it was compacted, if it was, else as it is.
+///
+/// # Errors
+/// `Usage` for `.npz` targets; else as [`restore`].
+pub(crate) fn restore_opened(reader: Reader, target: &Target, options: &RestoreOptions<'_>) -> Result<Restored> {
+    if let Target::Place(place) = target
+        && Format::of_name(&place.path) == Some(Format::Npz)
+    {
+        return refuse!(Usage, "{place}: one array is restored to .npy or .h5; give such a name");
+    }
+    let original = match &reader.record {
+        Some(record) => record.original.clone(),
+        None => ordinary(&reader)?,
+    };
+    opened(reader, &original, target, None, options)
 }
 
 fn restore_part(reader: Reader, input: &Place, target: &Target, mut options: RestoreOptions<'_>) -> Result<Restored> {

@@ -1,7 +1,7 @@
 //! Files written below a folder, and nowhere else.
 
 use std::fs;
-use std::io::{ErrorKind as Kind, Write};
+use std::io::ErrorKind as Kind;
 use std::path::{Component, Path, PathBuf};
 
 use super::{Growing, Replace};
@@ -56,15 +56,24 @@ pub fn make_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|e| Error::io(format!("creating {}", folder.display()), e))
 }
 
-/// A temporary `.npy` file of `bytes`, deleted when it is dropped.
-///
-/// # Errors
-/// `Io`.
-pub fn temporary_npy(bytes: &[u8]) -> Result<tempfile::NamedTempFile> {
-    let failed = |e| Error::io("writing a temporary file", e);
-    let mut file = tempfile::Builder::new().suffix(".npy").tempfile().map_err(failed)?;
-    file.write_all(bytes).map_err(failed)?;
-    Ok(file)
+/// A folder for temporary files, deleted with all in it when it is dropped.
+#[derive(Debug)]
+pub struct TemporaryFolder(tempfile::TempDir);
+
+impl TemporaryFolder {
+    /// Makes one where the system has its temporary files.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn new() -> Result<Self> {
+        let failed = |e| Error::io("making a temporary folder (TMPDIR names the place for them)", e);
+        tempfile::tempdir().map(Self).map_err(failed)
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
 }
 
 #[cfg(test)]

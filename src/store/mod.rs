@@ -19,9 +19,11 @@ mod spool;
 mod stretch;
 mod tar;
 mod walk;
+#[cfg(feature = "hdf5")]
+mod window;
 
 pub use append::append;
-pub use below::{make_folder, temporary_npy, write_below};
+pub use below::{TemporaryFolder, make_folder, write_below};
 pub use checksum::sha256;
 pub use columns::{Column, Columns, ColumnsWriter};
 pub use compression::Compression;
@@ -33,11 +35,15 @@ pub use npz::{Archive, Mapped, Npz, NpzCodec, NpzWriter, Packing, Scattered, Slo
 pub use open::{Format, Opened, Place, arrays, file_bytes, is_archive, is_hdf5, open, open_bytes};
 pub use output::{Pending, Replace};
 pub use pattern::{Pattern, is_pattern};
-pub use stretch::{Stretch, read_whole};
+pub use stretch::{Spooled, Stretch, read_whole};
 pub use tar::{END as TAR_END, TarEntry, TarKind, TarReader, header as tar_header, padding as tar_padding};
 pub use walk::{FileKind, Found, forget, names_in, remove_unchanged, walk};
 
 pub(crate) use npy::reversed;
 pub(crate) use npz::{Packer, blocks, read_block};
-pub(crate) use open::{is_zip, open_in, same_file};
+#[cfg(feature = "hdf5")]
+pub(crate) use open::open_window;
+pub(crate) use open::{is_zip, open_in, open_npy, same_file};
 pub(crate) use spool::Spool;
+#[cfg(feature = "hdf5")]
+pub(crate) use window::WindowOf;

@@ -7,7 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::npz::{self, Archive};
-use super::{Mapping, NpyFile};
+#[cfg(feature = "hdf5")]
+use super::window::{Window, WindowOf};
+use super::{Mapping, NpyFile, Stretch};
 use crate::array::{Buf, ByteOrder, Span, Spec};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::{Grain, Source, Work};
@@ -86,6 +88,9 @@ enum Store {
     Npy(Box<NpyFile>),
     #[cfg(feature = "hdf5")]
     Hdf5(Box<super::hdf5::Dataset>),
+    /// One array of a dataset that holds many.
+    #[cfg(feature = "hdf5")]
+    Window(Box<Window>),
 }
 
 /// An open array, of any format. As a [`Source`] it hands out elements in file order: [`Opened::is_fortran`] tells whether
@@ -109,6 +114,24 @@ pub(crate) fn open_in(archive: &Archive, name: Option<&str>) -> Result<Opened> {
     let (npy, stands) = npz::open(archive, name)?;
     let place = Place { path: archive.path().to_owned(), member: name.map(str::to_owned) };
     Ok(Opened { store: Store::Npy(Box::new(npy)), place, format: Format::Npz, member: Some(stands), memory: None })
+}
+
+/// Opens the `.npy` file that `stretch` is, by itself or inside another file; `place` names it. `crc32` of all of it is compared by
+/// [`Opened::verify`].
+pub(crate) fn open_npy(stretch: &Stretch, place: Place, crc32: Option<u32>) -> Result<Opened> {
+    let mut npy = NpyFile::from_file(stretch.file()?, stretch.path(), stretch.start(), stretch.len())?;
+    if let Some(crc32) = crc32 {
+        npy = npy.expecting(crc32)?;
+    }
+    Ok(Opened { store: Store::Npy(Box::new(npy)), place, format: Format::Npy, member: None, memory: None })
+}
+
+/// Opens an array among others in the dataset at `from`; `place` names it.
+#[cfg(feature = "hdf5")]
+pub(crate) fn open_window(from: &Place, of: WindowOf, place: Place) -> Result<Opened> {
+    let dataset = super::hdf5::Dataset::open(&from.path, from.member.as_deref())?;
+    let window = Window::new(dataset, of).map_err(|e| e.at(&place))?;
+    Ok(Opened { store: Store::Window(Box::new(window)), place, format: Format::Hdf5, member: None, memory: None })
 }
 
 /// Opens the array at `place`. `-` is standard input, which must be a `.npy` file, or a `.npz` of which only one array is wanted.
@@ -310,6 +333,8 @@ impl Opened {
             Store::Npy(npy) => npy.shown(),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.spec(),
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => &w.of.shown,
         }
     }
 
@@ -320,6 +345,8 @@ impl Opened {
             Store::Npy(npy) => npy.is_fortran() && npy.shown().shape().len() > 1,
             #[cfg(feature = "hdf5")]
             Store::Hdf5(_) => false,
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => w.of.fortran && w.of.shown.shape().len() > 1,
         }
     }
 
@@ -329,6 +356,8 @@ impl Opened {
             Store::Npy(npy) => npy.byte_order(),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.byte_order(),
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => w.of.order,
         }
     }
 
@@ -338,6 +367,8 @@ impl Opened {
             Store::Npy(_) => Ok(None),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.fill(),
+            #[cfg(feature = "hdf5")]
+            Store::Window(_) => Ok(None),
         }
     }
 
@@ -347,6 +378,8 @@ impl Opened {
             Store::Npy(_) => Ok(None),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => Ok(h5.cf()?.map(|(scale_factor, add_offset)| CfPacking { scale_factor, add_offset })),
+            #[cfg(feature = "hdf5")]
+            Store::Window(_) => Ok(None),
         }
     }
 
@@ -356,6 +389,8 @@ impl Opened {
             Store::Npy(npy) => self.member.map_or(npy.file_bytes(), |m| m.packed),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.stored_bytes(),
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => w.spec().bytes(),
         }
     }
 
@@ -379,6 +414,8 @@ impl Opened {
             Store::Npy(_) => {}
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.keep_chunks(bytes),
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => w.dataset.keep_chunks(bytes),
         }
     }
 
@@ -392,6 +429,8 @@ impl Opened {
                 Some(region) => region,
                 None => return Ok(None),
             },
+            #[cfg(feature = "hdf5")]
+            Store::Window(_) => return Ok(None),
         };
         Mapping::new(file, at, bytes).map(Some).map_err(|e| e.at(&self.place))
     }
@@ -402,6 +441,8 @@ impl Opened {
             Store::Npy(npy) => self.format == Format::Npy && !self.is_fortran() && !npy.shown().shape().is_empty(),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.can_grow(),
+            #[cfg(feature = "hdf5")]
+            Store::Window(_) => false,
         }
     }
 
@@ -419,6 +460,8 @@ impl Opened {
             Store::Npy(_) => None,
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.chunk(),
+            #[cfg(feature = "hdf5")]
+            Store::Window(_) => None,
         }
     }
 
@@ -441,6 +484,8 @@ impl Opened {
             Store::Npy(npy) => format!("contiguous from byte {}", npy.data_at()),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.layout().to_owned(),
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => format!("from element {} on in {}", w.of.start, w.dataset.layout()),
         }
     }
 
@@ -450,6 +495,8 @@ impl Opened {
             Store::Npy(npy) => npy.record()?,
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.record()?,
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => w.of.record.clone(),
         };
         let Some(json) = json else { return Ok(None) };
         let record = Record::from_json(&json).map_err(|e| e.at(&self.place))?;
@@ -483,6 +530,8 @@ impl Opened {
             Store::Npy(npy) => npy.expect_data(crc32),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(_) => {}
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => w.expect(crc32),
         }
     }
 
@@ -492,6 +541,8 @@ impl Opened {
             Store::Npy(npy) => npy.verify(),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(_) => Ok(()),
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => w.verify().map_err(|e| e.at(&self.place)),
         }
     }
 
@@ -500,6 +551,8 @@ impl Opened {
             Store::Npy(npy) => npy.as_ref(),
             #[cfg(feature = "hdf5")]
             Store::Hdf5(h5) => h5.as_ref(),
+            #[cfg(feature = "hdf5")]
+            Store::Window(w) => w.as_ref(),
         }
     }
 }

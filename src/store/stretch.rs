@@ -36,6 +36,20 @@ impl Stretch {
         Ok(Self::of(file, path, 0, meta.len()))
     }
 
+    /// `len` bytes of `from` in a temporary file without a name; `path` names them in messages.
+    ///
+    /// # Errors
+    /// `Corrupt` where there are fewer; `Io`.
+    pub fn spool(from: &mut impl Read, len: u64, path: &Path) -> Result<Self> {
+        let failed = |e| Error::io(format!("unpacking {} to a temporary file", path.display()), e);
+        let mut file = tempfile::tempfile().map_err(failed)?;
+        match io::copy(&mut from.take(len), &mut file) {
+            Ok(n) if n == len => Ok(Self::of(file, path, 0, len)),
+            Ok(n) => refuse!(Corrupt, "{}: {n} bytes are there of {len}; it is cut short", path.display()),
+            Err(e) => Err(failed(e)),
+        }
+    }
+
     /// `len` bytes from `at` of `file` on; `path` names it in messages.
     pub(in crate::store) fn of(file: File, path: &Path, at: u64, len: u64) -> Self {
         Self { file: Arc::new(file), path: Arc::new(path.to_owned()), at, len }
@@ -44,6 +58,11 @@ impl Stretch {
     /// The file's name.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The file, to be read by others as well.
+    pub(in crate::store) fn file(&self) -> Result<File> {
+        self.file.try_clone().map_err(|e| Error::io(format!("opening {}", self.path.display()), e))
     }
 
     /// How many bytes.
@@ -111,6 +130,45 @@ impl Stretch {
     pub fn stream(&self) -> impl Read + Send + use<> {
         io::BufReader::with_capacity(READ_BYTES, Streamed { of: self.clone(), at: 0 })
     }
+}
+
+/// A temporary file without a name that is written from one end to the other.
+#[derive(Debug)]
+pub struct Spooled {
+    to: io::BufWriter<File>,
+    len: u64,
+}
+
+impl Spooled {
+    /// Starts one.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create() -> Result<Self> {
+        Ok(Self { to: io::BufWriter::new(tempfile::tempfile().map_err(temporary)?), len: 0 })
+    }
+
+    /// Appends `bytes`.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        self.len += bytes.len() as u64;
+        io::Write::write_all(&mut self.to, bytes).map_err(temporary)
+    }
+
+    /// What was written, to be read by position.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn finish(self) -> Result<Stretch> {
+        let file = self.to.into_inner().map_err(|e| temporary(e.into_error()))?;
+        Ok(Stretch::of(file, Path::new("a temporary file"), 0, self.len))
+    }
+}
+
+fn temporary(e: io::Error) -> Error {
+    Error::io("using a temporary file (TMPDIR names the folder for them)", e)
 }
 
 struct Streamed {

@@ -4,12 +4,14 @@
 """
 
 import io
+import json
 import sys
 import tarfile
 import zlib
 from pathlib import Path
 
 import h5py
+import hdf5plugin  # noqa: F401, zstd for h5py
 import numpy as np
 
 FILTER = 410
@@ -44,23 +46,45 @@ def archives(path):
             yield member.name.removesuffix(".npy"), np.load(io.BytesIO(t.extractfile(member).read()))
 
 
+def texts(group, texts, ends):
+    """The texts that stand end to end in a table."""
+    raw, ends = group[texts][:].tobytes(), group[ends][:]
+    return [raw[a:b].decode() for a, b in zip([0, *ends[:-1]], ends)]
+
+
 def check_hdf5(path, truth):
-    """Names, shapes and places beside the values; h5py has no filter for these, which numbers them all the same."""
+    """Names, shapes, places and recipes beside the values; these as well where a codec of other programs was asked for."""
     seen = 0
     with h5py.File(path) as f:
-        for dtype, group in f.items():
+        for name, group in f.items():
             values = group["values"]
-            number, _, _, name = values.id.get_create_plist().get_filter(0)
-            assert number == FILTER and name.startswith(b"ndcompact") and values.dtype == np.dtype(dtype)
-            names = group["names"][:].tobytes()
-            name_ends, shape_ends = group["name_ends"][:], group["shape_ends"][:]
+            number, _, _, filter_name = values.id.get_create_plist().get_filter(0)
+            ours = number == FILTER
+            assert not ours or filter_name.startswith(b"ndcompact")
+            assert values.dtype == np.dtype(name.split("_")[0]), name
+            names = texts(group, "names", "name_ends")
+            recipes = texts(group, "recipes", "recipe_ends") if "recipes" in group else [""] * len(names)
+            shape_ends = group["shape_ends"][:]
             shapes, offsets, fortran = group["shapes"][:], group["offsets"][:], group["fortran"][:]
-            for i, end in enumerate(name_ends):
-                name = names[name_ends[i - 1] if i else 0 : end].decode()
+            for i, (name, recipe) in enumerate(zip(names, recipes)):
                 shape = tuple(shapes[shape_ends[i - 1] if i else 0 : shape_ends[i]])
-                assert shape == truth[name].shape, (name, shape)
-                assert fortran[i] == (truth[name].flags.fnc), name
-                assert offsets[i] + np.prod(shape, dtype=int) <= values.shape[0]
+                original = truth[name]
+                if recipe:
+                    recipe = json.loads(recipe)
+                    assert recipe["original"]["shape"] == list(original.shape), name
+                else:
+                    assert shape == original.shape, (name, shape)
+                    assert fortran[i] == (original.flags.fnc), name
+                count = np.prod(shape, dtype=int)
+                assert offsets[i] + count <= values.shape[0]
+                if not ours:
+                    packed = values[offsets[i] : offsets[i] + count].reshape(shape, order="F" if fortran[i] else "C")
+                    if recipe and [s["step"] for s in recipe["steps"]] == ["cast"]:
+                        original = original.astype(packed.dtype)
+                    elif recipe and [s["step"] for s in recipe["steps"]] == ["bitpack"]:
+                        original = np.packbits(original, axis=-1)
+                    assert packed.dtype == original.dtype.newbyteorder("="), name
+                    assert np.array_equal(packed, original), name
                 seen += 1
     return seen
 

@@ -1,5 +1,6 @@
 //! `compact extract`: arrays of a bundle as files again.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -25,6 +26,16 @@ pub struct Extracted {
     pub paths: Vec<PathBuf>,
 }
 
+/// What is extracted of compacted arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Form {
+    /// The arrays as they were before.
+    #[default]
+    Original,
+    /// The files as the bundle holds them, recipes included.
+    Packed,
+}
+
 impl Bundle {
     /// Writes arrays as `.npy` files below `folder`, folders of their names included, on all cores.
     ///
@@ -34,10 +45,13 @@ impl Bundle {
         &self,
         numbers: &[u64],
         folder: &Path,
+        form: Form,
         replace: Replace,
         resources: &Resources<'_>,
     ) -> Result<Extracted> {
         make_folder(folder)?;
+        // Each worker has an array of its own.
+        let alone = Resources { threads: NonZeroUsize::MIN, progress: None, ..*resources };
         let mut out = Extracted { folder: folder.to_owned(), files: 0, bytes: 0, paths: Vec::new() };
         let (mut runs, total) = (numbers.chunks(RUN), numbers.len() as u64);
         in_order_from(
@@ -50,7 +64,11 @@ impl Bundle {
                 for number in run {
                     let item = self.get(*number)?;
                     let name = format!("{}.npy", item.entry().name);
-                    written.push((write_below(folder, &name, item.npy(), replace)?, item.npy().len() as u64));
+                    let npy = match form {
+                        Form::Original => item.original_npy_with(&alone)?,
+                        Form::Packed => item.npy().into(),
+                    };
+                    written.push((write_below(folder, &name, &npy, replace)?, npy.len() as u64));
                 }
                 Ok(written)
             },

@@ -4,8 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::choice::{Choice, Packed, unfit};
 use super::names;
+use super::rows::About;
 use super::run::Skipped;
+use crate::engine::{Resources, pack_file};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::store::{self, FileKind, Found, NpyHead, Stretch, TarKind, TarReader};
 
@@ -60,6 +63,8 @@ pub(super) enum From {
 pub(super) struct Part {
     pub(super) name: String,
     pub(super) head: Arc<NpyHead>,
+    pub(super) about: Arc<About>,
+    pub(super) packed: Option<Arc<Packed>>,
     pub(super) bytes: PartBytes,
     pub(super) first: bool,
     pub(super) last: bool,
@@ -91,6 +96,8 @@ struct Zip {
 struct Large {
     name: String,
     head: Arc<NpyHead>,
+    about: Arc<About>,
+    packed: Option<Arc<Packed>>,
     /// `None` for the current member of a tar archive.
     file: Option<Stretch>,
     /// Its first bytes, read to see the header.
@@ -111,12 +118,19 @@ pub(super) struct Feed<'a> {
     archive: Option<Archive>,
     held: Option<Next>,
     large: Option<Large>,
+    /// The steps of arrays that are too large for one piece of work, which go through them before they come in parts.
+    packing: Option<(&'a Choice<'a>, Resources<'a>)>,
     pub(super) skipped: Skipped,
 }
 
 impl<'a> Feed<'a> {
     pub(super) fn new(found: &'a [Found]) -> Self {
-        Self { found, at: 0, archive: None, held: None, large: None, skipped: Skipped::default() }
+        Self { found, at: 0, archive: None, held: None, large: None, packing: None, skipped: Skipped::default() }
+    }
+
+    /// Gives large arrays as `choice` packs them.
+    pub(super) fn packing(&mut self, choice: &'a Choice<'a>, resources: Resources<'a>) {
+        self.packing = Some((choice, resources));
     }
 
     /// Whether an array was begun and is not at its end.
@@ -205,6 +219,8 @@ impl<'a> Feed<'a> {
         let part = Part {
             name: large.name.clone(),
             head: Arc::clone(&large.head),
+            about: Arc::clone(&large.about),
+            packed: large.packed.clone(),
             bytes,
             first,
             last,
@@ -223,9 +239,9 @@ impl<'a> Feed<'a> {
             if let Some(archive) = &mut self.archive {
                 let next = match archive {
                     Archive::Tar { tar, place, base, most, inner } => {
-                        of_tar(tar, place, base, most, inner, &mut self.skipped)?
+                        of_tar(tar, place, base, most, inner, self.packing, &mut self.skipped)?
                     }
-                    Archive::Npz(zip) => of_zip(zip, &mut self.skipped)?,
+                    Archive::Npz(zip) => of_zip(zip, self.packing, &mut self.skipped)?,
                 };
                 match next {
                     Some(next) => return Ok(Some(next)),
@@ -244,7 +260,8 @@ impl<'a> Feed<'a> {
                         return Ok(Some(Next::Whole(Whole { name, size: found.size, from })));
                     }
                     let file = Stretch::open(path)?;
-                    if let Some(large) = open_large(name, file, &mut self.skipped).map_err(|e| e.at(path.display()))? {
+                    let large = open_large(name, file, self.packing, &mut self.skipped);
+                    if let Some(large) = large.map_err(|e| e.at(path.display()))? {
                         return Ok(Some(Next::Large(large)));
                     }
                 }
@@ -275,34 +292,47 @@ fn cut(place: &Path, e: std::io::Error) -> Error {
     Error::new(ErrorKind::Corrupt, format!("{}: the archive is damaged or cut short: {e}", place.display()))
 }
 
-/// Looks at the header of a file that is too large for one piece of work; `None` if it is passed over.
-fn open_large(name: String, file: Stretch, skipped: &mut Skipped) -> Result<Option<Large>> {
+/// How large arrays are packed, if they are.
+type Packing<'a> = Option<(&'a Choice<'a>, Resources<'a>)>;
+
+/// Looks at the header of a file that is too large for one piece of work, and packs it if it is to be; `None` if it is passed over.
+fn open_large(name: String, file: Stretch, packing: Packing<'_>, skipped: &mut Skipped) -> Result<Option<Large>> {
     let first = file.bytes(0, file.len().min(12))?;
     let head = NpyHead::needs(&first).and_then(|n| NpyHead::of(&file.bytes(0, n.min(file.len()))?, file.len()));
-    match head {
-        Ok(head) => {
-            let len = file.len();
-            Ok(Some(Large { name, head: Arc::new(head), file: Some(file), begun: Vec::new(), at: 0, len }))
-        }
+    let known = head.and_then(|head| Ok((About::of(&head, None)?, head)));
+    let (mut about, mut head, mut file, mut packed) = match known {
+        Ok((about, head)) => (about, head, file, None),
         Err(e) if e.kind() == ErrorKind::Unsupported => {
             skipped.other(&name, Some(&e));
-            Ok(None)
+            return Ok(None);
         }
-        Err(e) => Err(e),
+        Err(e) => return Err(e),
+    };
+    if let Some((choice, resources)) = packing
+        && let Some((steps, select)) = choice.of(&name)
+    {
+        let made = pack_file(&head, &file, steps.ask(), &resources).map_err(|e| unfit(&name, e))?;
+        packed = Some(Arc::new(Packed::new(&name, select, steps, &made.record, &made.head.shown, made.coding)?));
+        (head, file) = (made.head, made.npy);
+        about = About::of(&head, steps.coding.as_ref())?;
     }
+    let (head, about, len) = (Arc::new(head), Arc::new(about), file.len());
+    Ok(Some(Large { name, head, about, packed, file: Some(file), begun: Vec::new(), at: 0, len }))
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of an open archive, and what all arrays are held against")]
 fn of_tar(
     tar: &mut TarReader<Box<dyn Read + Send>>,
     place: &Path,
     base: &str,
     most: &mut u64,
     inner: &mut Option<Zip>,
+    packing: Packing<'_>,
     skipped: &mut Skipped,
 ) -> Result<Option<Next>> {
     loop {
         if let Some(zip) = inner {
-            match of_zip(zip, skipped)? {
+            match of_zip(zip, packing, skipped)? {
                 Some(next) => return Ok(Some(next)),
                 None => *inner = None,
             }
@@ -322,7 +352,7 @@ fn of_tar(
         if entry.kind == TarKind::Folder {
             continue;
         }
-        let full = format!("{base}/{}", entry.name.strip_prefix("./").unwrap_or(&entry.name));
+        let full = names::within(base, &entry.name);
         let kind =
             if entry.kind == TarKind::File { FileKind::of_name(Path::new(&entry.name)) } else { FileKind::Other };
         let at = |e: Error| e.at(format!("{}, member {}", place.display(), entry.name));
@@ -335,15 +365,33 @@ fn of_tar(
                     tar.read_exact(&mut bytes).map_err(|e| cut(place, e))?;
                     return Ok(Some(Next::Whole(Whole { name, size: entry.size, from: From::Here(bytes) })));
                 }
+                if packing.is_some_and(|(choice, _)| choice.of(&name).is_some()) {
+                    // Steps look at an array more than once.
+                    let file = Stretch::spool(tar, entry.size, place)?;
+                    match open_large(name, file, packing, skipped).map_err(at)? {
+                        Some(large) => return Ok(Some(Next::Large(large))),
+                        None => continue,
+                    }
+                }
                 let mut begun = vec![0; 12];
                 tar.read_exact(&mut begun).map_err(|e| cut(place, e))?;
                 let needs = NpyHead::needs(&begun).map_err(at)?.clamp(begun.len() as u64, entry.size);
                 begun.resize(needs as usize, 0);
                 tar.read_exact(&mut begun[12..]).map_err(|e| cut(place, e))?;
-                match NpyHead::of(&begun, entry.size) {
-                    Ok(head) => {
-                        let (head, len) = (Arc::new(head), entry.size);
-                        return Ok(Some(Next::Large(Large { name, head, file: None, begun, at: 0, len })));
+                match NpyHead::of(&begun, entry.size).and_then(|head| Ok((About::of(&head, None)?, head))) {
+                    Ok((about, head)) => {
+                        let (head, about, len) = (Arc::new(head), Arc::new(about), entry.size);
+                        let packed = None;
+                        return Ok(Some(Next::Large(Large {
+                            name,
+                            head,
+                            about,
+                            packed,
+                            file: None,
+                            begun,
+                            at: 0,
+                            len,
+                        })));
                     }
                     Err(e) if e.kind() == ErrorKind::Unsupported => skipped.other(&full, Some(&e)),
                     Err(e) => return Err(at(e)),
@@ -361,14 +409,14 @@ fn of_tar(
     }
 }
 
-fn of_zip(zip: &mut Zip, skipped: &mut Skipped) -> Result<Option<Next>> {
+fn of_zip(zip: &mut Zip, packing: Packing<'_>, skipped: &mut Skipped) -> Result<Option<Next>> {
     while let Some((member, size)) = zip.zip.member(zip.next) {
         let i = zip.next;
         zip.next += 1;
         if member.ends_with('/') {
             continue;
         }
-        let full = format!("{}/{member}", zip.base);
+        let full = names::within(&zip.base, &member);
         if !member.ends_with(".npy") {
             skipped.other(&full, None);
             continue;
@@ -382,7 +430,7 @@ fn of_zip(zip: &mut Zip, skipped: &mut Skipped) -> Result<Option<Next>> {
         }
         match zip.zip.spool(i) {
             Ok(file) => {
-                if let Some(large) = open_large(name, file, skipped).map_err(at)? {
+                if let Some(large) = open_large(name, file, packing, skipped).map_err(at)? {
                     return Ok(Some(Next::Large(large)));
                 }
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::names;
-use super::rows::{Blocks, Rows};
+use super::rows::{Blocks, PackedRow, Rows};
 #[cfg(feature = "hdf5")]
 use crate::array::ByteOrder;
 use crate::array::{DType, MAX_AXES, Spec};
@@ -26,8 +26,8 @@ const MOST_ABOUT: u64 = 16 << 20;
 pub enum Format {
     /// tar archives of `.npy` files, compressed in blocks that stand alone.
     Tar(Compression),
-    /// `.npz` archives, each member deflated by itself.
-    Npz,
+    /// `.npz` archives, each member deflated by itself, or as it is.
+    Npz(Compression),
     /// HDF5: arrays of one dtype end to end in one dataset.
     Hdf5,
 }
@@ -41,21 +41,22 @@ impl Format {
             Format::Tar(Compression::Bzip2) => "tar.bz2",
             Format::Tar(Compression::Xz) => "tar.xz",
             Format::Tar(Compression::Zstd | Compression::Deflate) => "tar.zst",
-            Format::Npz => "npz",
+            Format::Npz(Compression::None) => "npz-stored",
+            Format::Npz(_) => "npz",
             Format::Hdf5 => "hdf5",
         }
     }
 
     fn from_name(name: &str) -> Option<Self> {
         let tars = Compression::OF_TAR.iter().map(|c| Format::Tar(*c));
-        tars.chain([Format::Npz, Format::Hdf5]).find(|f| f.name() == name)
+        tars.chain([Format::Npz(Compression::Deflate), Format::Npz(Compression::None), Format::Hdf5])
+            .find(|f| f.name() == name)
     }
 
     /// What its blocks are compressed with.
     pub(super) fn compression(self) -> Compression {
         match self {
-            Format::Tar(compression) => compression,
-            Format::Npz => Compression::Deflate,
+            Format::Tar(compression) | Format::Npz(compression) => compression,
             Format::Hdf5 => Compression::None,
         }
     }
@@ -86,6 +87,23 @@ pub struct Entry {
     pub offset: u64,
     /// The block it begins in (archives), the dataset it is in (HDF5).
     pub block: u64,
+    /// What is stored of it, where it was compacted: dtype, shape and byte counts above are the original's and the stored bytes'.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packed: Option<PackedEntry>,
+}
+
+/// What is stored of a compacted array.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PackedEntry {
+    /// The dtype after its steps.
+    pub dtype: DType,
+    /// The shape after its steps.
+    pub shape: Vec<u64>,
+    /// Its steps in a few words.
+    pub steps: String,
+    /// HDF5: first byte and bytes of its recipe in the group's table.
+    #[serde(skip)]
+    pub(super) recipe: (u64, u64),
 }
 
 impl Entry {
@@ -95,6 +113,17 @@ impl Entry {
     /// `Corrupt` for forged shapes.
     pub fn spec(&self) -> Result<Spec> {
         Spec::new(self.dtype, self.shape.clone())
+    }
+
+    /// Dtype and shape of what is stored.
+    ///
+    /// # Errors
+    /// `Corrupt` for forged shapes.
+    pub fn stored(&self) -> Result<Spec> {
+        match &self.packed {
+            Some(packed) => Spec::new(packed.dtype, packed.shape.clone()),
+            None => self.spec(),
+        }
     }
 
     /// The byte order of its own file.
@@ -126,6 +155,12 @@ struct About {
     ndcompact_bundle: u32,
     format: String,
     volumes: Vec<VolumeRow>,
+    /// HDF5: the groups that `block_at` counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    groups: Vec<String>,
+    /// The different steps of compacted arrays, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    steps: Vec<String>,
     /// What an interrupted run needs to go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     resume: Option<serde_json::Value>,
@@ -138,6 +173,8 @@ pub(super) struct Index {
     pub(super) format: Format,
     pub(super) volumes: Vec<VolumeRow>,
     pub(super) resume: Option<serde_json::Value>,
+    groups: Vec<String>,
+    packed: Option<Packed>,
     names: Column,
     name_ends: Column,
     by_name: Column,
@@ -153,6 +190,89 @@ pub(super) struct Index {
     block_at: Column,
     block_packed: Column,
     block_bytes: Column,
+}
+
+/// The rows of compacted arrays alone.
+#[derive(Debug)]
+struct Packed {
+    steps: Vec<String>,
+    /// Numbers of arrays, ascending.
+    numbers: Column,
+    dtype: Column,
+    shapes: Column,
+    shape_ends: Column,
+    step: Column,
+    recipe_at: Column,
+    recipe_bytes: Column,
+}
+
+impl Packed {
+    fn open(columns: &Columns, steps: Vec<String>, path: &Path) -> Result<Option<Self>> {
+        if steps.is_empty() {
+            return Ok(None);
+        }
+        let u64s = |name| columns.column(name, DType::U64);
+        let packed = Self {
+            steps,
+            numbers: u64s("packed")?,
+            dtype: columns.column("packed_dtype", DType::U8)?,
+            shapes: u64s("packed_shapes")?,
+            shape_ends: u64s("packed_shape_ends")?,
+            step: columns.column("packed_steps", DType::U32)?,
+            recipe_at: u64s("recipe_at")?,
+            recipe_bytes: u64s("recipe_bytes")?,
+        };
+        let n = packed.numbers.len();
+        let all = [&packed.dtype, &packed.shape_ends, &packed.step, &packed.recipe_at, &packed.recipe_bytes];
+        if all.iter().any(|c| c.len() != n) {
+            return refuse!(Corrupt, "{}: its columns have different lengths", path.display());
+        }
+        Ok(Some(packed))
+    }
+
+    /// Row `at`.
+    fn row(&self, at: u64, path: &Path) -> Result<PackedRow> {
+        let (from, to) = range(&self.shape_ends, at, MAX_AXES as u64, path)?;
+        let (code, steps) = (self.dtype.get(at)?, self.step.get(at)?);
+        let Some(dtype) = DType::ALL.get(code as usize).filter(|_| steps < self.steps.len() as u64) else {
+            return refuse!(Corrupt, "{}: a compacted array is of dtype {code} by steps {steps}", path.display());
+        };
+        Ok(PackedRow {
+            dtype: *dtype,
+            shape: self.shapes.numbers(from, to)?,
+            steps: steps as u32,
+            fortran: false,
+            recipe: (self.recipe_at.get(at)?, self.recipe_bytes.get(at)?),
+        })
+    }
+
+    /// The row of array `number`, by binary search; `None` for an ordinary array.
+    fn find(&self, number: u64, path: &Path) -> Result<Option<PackedEntry>> {
+        let (mut low, mut high) = (0, self.numbers.len());
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.numbers.get(middle)?.cmp(&number) {
+                std::cmp::Ordering::Equal => {
+                    let PackedRow { dtype, shape, steps, recipe, .. } = self.row(middle, path)?;
+                    let steps = self.steps.get(steps as usize).cloned().unwrap_or_default();
+                    return Ok(Some(PackedEntry { dtype, shape, steps, recipe }));
+                }
+                std::cmp::Ordering::Less => low = middle + 1,
+                std::cmp::Ordering::Greater => high = middle,
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Where entry `i` of a column of texts or shapes begins and ends.
+fn range(ends: &Column, i: u64, most: u64, path: &Path) -> Result<(u64, u64)> {
+    let from = if i == 0 { 0 } else { ends.get(i - 1)? };
+    let to = ends.get(i)?;
+    if to.checked_sub(from).is_none_or(|len| len > most) {
+        return refuse!(Corrupt, "{}: array {i} has a name or shape from {from} to {to}", path.display());
+    }
+    Ok((from, to))
 }
 
 /// Where a block lies.
@@ -197,6 +317,8 @@ impl Index {
             format,
             volumes: about.volumes,
             resume: about.resume,
+            packed: Packed::open(&columns, about.steps, path)?,
+            groups: about.groups,
             names: columns.column("names", DType::U8)?,
             name_ends: u64s("name_ends")?,
             by_name: u64s("by_name")?,
@@ -239,18 +361,8 @@ impl Index {
         self.dtype.len()
     }
 
-    /// Where entry `i` of the column of texts or shapes begins and ends.
-    fn range(&self, ends: &Column, i: u64, most: u64) -> Result<(u64, u64)> {
-        let from = if i == 0 { 0 } else { ends.get(i - 1)? };
-        let to = ends.get(i)?;
-        if to.checked_sub(from).is_none_or(|len| len > most) {
-            return refuse!(Corrupt, "{}: array {i} has a name or shape from {from} to {to}", self.path.display());
-        }
-        Ok((from, to))
-    }
-
     fn name_bytes(&self, i: u64) -> Result<Vec<u8>> {
-        let (from, to) = self.range(&self.name_ends, i, names::MOST_BYTES as u64)?;
+        let (from, to) = range(&self.name_ends, i, names::MOST_BYTES as u64, &self.path)?;
         self.names.bytes(from, to)
     }
 
@@ -281,7 +393,7 @@ impl Index {
         if i >= self.len() {
             return refuse!(Usage, "{}: there is no array {i}; it has {}", self.path.display(), self.len());
         }
-        let (from, to) = self.range(&self.shape_ends, i, MAX_AXES as u64)?;
+        let (from, to) = range(&self.shape_ends, i, MAX_AXES as u64, &self.path)?;
         let code = self.dtype.get(i)?;
         let Some(dtype) = DType::ALL.get(code as usize) else {
             return refuse!(Corrupt, "{}: array {i} is of dtype number {code}", self.path.display());
@@ -291,7 +403,12 @@ impl Index {
         let Some(volume) = self.volumes.get(volume as usize) else {
             return refuse!(Corrupt, "{}: array {i} is in volume {volume}", self.path.display());
         };
+        let packed = match &self.packed {
+            Some(packed) => packed.find(i, &self.path)?,
+            None => None,
+        };
         Ok(Entry {
+            packed,
             name: self.name(i)?,
             number: i,
             dtype: *dtype,
@@ -313,6 +430,16 @@ impl Index {
             packed: self.block_packed.get(i)?,
             bytes: self.block_bytes.get(i)?,
         })
+    }
+
+    /// HDF5: the group of block `block`.
+    #[cfg(feature = "hdf5")]
+    pub(super) fn group(&self, block: &Block) -> Result<&str> {
+        let group = usize::try_from(block.at).ok().and_then(|at| self.groups.get(at));
+        match group.filter(|g| names::check(g).is_ok()) {
+            Some(group) => Ok(group),
+            None => refuse!(Corrupt, "{}: there is no group {}", self.path.display(), block.at),
+        }
     }
 
     /// Everything in it, to be added to.
@@ -339,8 +466,15 @@ impl Index {
                 bytes: wide(&self.block_bytes)?,
             },
             volumes: self.volumes.clone(),
+            groups: self.groups.clone(),
             ..Rows::default()
         };
+        if let Some(packed) = &self.packed {
+            rows.steps.clone_from(&packed.steps);
+            for at in 0..packed.numbers.len() {
+                rows.packed.insert(packed.numbers.get(at)?, packed.row(at, &self.path)?);
+            }
+        }
         let ends = |ends: &[u64], len: usize| {
             ends.windows(2).all(|w| w[0] <= w[1]) && ends.last().copied().unwrap_or(0) == len as u64
         };
@@ -361,8 +495,14 @@ pub(super) fn write(
     replace: Replace,
     sync: bool,
 ) -> Result<u64> {
-    let about =
-        About { ndcompact_bundle: VERSION, format: format.name().to_owned(), volumes: rows.volumes.clone(), resume };
+    let about = About {
+        ndcompact_bundle: VERSION,
+        format: format.name().to_owned(),
+        volumes: rows.volumes.clone(),
+        groups: rows.groups.clone(),
+        steps: rows.steps.clone(),
+        resume,
+    };
     let about = serde_json::to_vec(&about)
         .map_err(|e| Error::new(ErrorKind::Io, format!("the index cannot be written as JSON: {e}")))?;
     let mut to = ColumnsWriter::create(path, replace)?;
@@ -384,5 +524,21 @@ pub(super) fn write(
     to.add("block_at", DType::U64, &wide(&rows.blocks.at))?;
     to.add("block_packed", DType::U64, &wide(&rows.blocks.packed))?;
     to.add("block_bytes", DType::U64, &wide(&rows.blocks.bytes))?;
+    if !rows.packed.is_empty() {
+        let place = |dtype: DType| DType::ALL.iter().position(|d| *d == dtype).unwrap_or_default() as u8;
+        let (mut shapes, mut ends) = (Vec::new(), Vec::new());
+        for packed in rows.packed.values() {
+            shapes.extend_from_slice(&packed.shape);
+            ends.push(shapes.len() as u64);
+        }
+        let column = |of: fn(&PackedRow) -> u64| wide(&rows.packed.values().map(of).collect::<Vec<u64>>());
+        to.add("packed", DType::U64, &wide(&rows.packed.keys().copied().collect::<Vec<u64>>()))?;
+        to.add("packed_dtype", DType::U8, &rows.packed.values().map(|p| place(p.dtype)).collect::<Vec<u8>>())?;
+        to.add("packed_shapes", DType::U64, &wide(&shapes))?;
+        to.add("packed_shape_ends", DType::U64, &wide(&ends))?;
+        to.add("packed_steps", DType::U32, &narrow(&rows.packed.values().map(|p| p.steps).collect::<Vec<u32>>()))?;
+        to.add("recipe_at", DType::U64, &column(|p| p.recipe.0))?;
+        to.add("recipe_bytes", DType::U64, &column(|p| p.recipe.1))?;
+    }
     to.commit(sync)
 }

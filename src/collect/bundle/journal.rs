@@ -1,9 +1,11 @@
 //! What an interrupted bundle leaves beside its finished volumes, so that the same command goes on after them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::choice::{BundledArray, Choice};
 use super::index::{self, Format, Index};
 use super::make::How;
 use super::rows::Rows;
@@ -18,6 +20,8 @@ pub(super) struct Journal {
     format: Format,
     level: u8,
     target_size: u64,
+    /// Steps, bounds, patterns and codec, to be compared.
+    steps: String,
 }
 
 /// What must be the same when the run goes on.
@@ -25,10 +29,28 @@ pub(super) struct Journal {
 struct State {
     level: u8,
     target_size: u64,
+    steps: String,
     fed: u64,
     skipped: Skipped,
+    /// What became of arrays that went through steps.
+    reports: BTreeMap<u64, BundledArray>,
+    /// Which patterns some array has met.
+    met: Vec<bool>,
     /// Path, bytes, time of change of each input.
     inputs: Vec<(String, u64, i64)>,
+}
+
+/// What an interrupted run has done.
+#[derive(Debug, Default)]
+pub(super) struct Loaded {
+    /// The rows of its finished volumes.
+    pub(super) rows: Rows,
+    /// How many arrays and members these took from the inputs.
+    pub(super) fed: u64,
+    /// What was passed over.
+    pub(super) skipped: Skipped,
+    /// Which patterns some array has met.
+    pub(super) met: Vec<bool>,
 }
 
 fn input(f: &Found) -> (String, u64, i64) {
@@ -36,13 +58,13 @@ fn input(f: &Found) -> (String, u64, i64) {
 }
 
 impl Journal {
-    pub(super) fn new(output: &Path, stem: &str, how: How, target_size: u64) -> Self {
+    pub(super) fn new(output: &Path, stem: &str, how: How<'_>, target_size: u64, steps: String) -> Self {
         let path = output.with_file_name(format!("{stem}.partial"));
-        Self { path, format: how.format, level: how.level, target_size }
+        Self { path, format: how.format, level: how.level, target_size, steps }
     }
 
-    /// The rows of finished volumes, how many arrays they took and what was passed over; `None` where nothing was interrupted.
-    pub(super) fn load(&self, found: &[Found], replace: Replace) -> Result<Option<(Rows, u64, Skipped)>> {
+    /// What an interrupted run has done; `None` where nothing was interrupted.
+    pub(super) fn load(&self, found: &[Found], replace: Replace) -> Result<Option<Loaded>> {
         let shown = self.path.display();
         if !self.path.exists() {
             return Ok(None);
@@ -60,7 +82,7 @@ impl Journal {
         }
     }
 
-    fn compare(&self, found: &[Found]) -> Result<(Rows, u64, Skipped)> {
+    fn compare(&self, found: &[Found]) -> Result<Loaded> {
         let index = Index::open(&self.path)?;
         let Some(state) = index.resume.clone() else { return refuse!(Corrupt, "it is the index of a whole bundle") };
         let state: State =
@@ -75,6 +97,12 @@ impl Journal {
                 self.format.name(),
                 self.level,
                 self.target_size
+            );
+        }
+        if state.steps != self.steps {
+            return refuse!(
+                Refused,
+                "it had other steps, bounds, patterns or another codec than are asked for now; give the same ones"
             );
         }
         for (then, now) in state.inputs.iter().zip(found) {
@@ -93,16 +121,28 @@ impl Journal {
                 return refuse!(Refused, "the volume {} was changed", path.display());
             }
         }
-        Ok((index.rows()?, state.fed, state.skipped))
+        let mut rows = index.rows()?;
+        rows.reports = state.reports;
+        Ok(Loaded { rows, fed: state.fed, skipped: state.skipped, met: state.met })
     }
 
     /// Notes that `rows` are in finished volumes.
-    pub(super) fn save(&self, found: &[Found], rows: &Rows, fed: u64, skipped: &Skipped) -> Result<()> {
+    pub(super) fn save(
+        &self,
+        found: &[Found],
+        rows: &Rows,
+        fed: u64,
+        skipped: &Skipped,
+        choice: &Choice<'_>,
+    ) -> Result<()> {
         let state = State {
             level: self.level,
             target_size: self.target_size,
+            steps: self.steps.clone(),
             fed,
             skipped: skipped.clone(),
+            reports: rows.reports.clone(),
+            met: choice.met(),
             inputs: found.iter().map(input).collect(),
         };
         let state = serde_json::to_value(state)

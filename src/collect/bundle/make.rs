@@ -1,23 +1,39 @@
 //! One piece of work on one core: files read, looked at, summed up and packed.
 
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use super::choice::{Choice, Packed, unfit};
 use super::feed::{From, Part, PartBytes, Whole, Work};
 use super::index::Format;
 use super::rows::About;
-use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::engine::{Resources, pack_npy};
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::{self, Compression, NpyHead, tar_header, tar_padding};
 
 /// What files are made into.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct How {
+pub(super) struct How<'a> {
     pub(super) format: Format,
     pub(super) level: u8,
+    pub(super) choice: &'a Choice<'a>,
+    pub(super) memory: u64,
+}
+
+impl How<'_> {
+    /// One core of several, each of which has an array at hand.
+    fn resources(&self) -> Resources<'static> {
+        Resources { threads: NonZeroUsize::MIN, memory: self.memory, ..Resources::default() }
+    }
 }
 
 /// An array, or a part of a larger one, within [`Made::bytes`].
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) name: String,
-    pub(super) about: About,
+    pub(super) about: Arc<About>,
+    /// What its steps made of it, if it went through any on the way.
+    pub(super) packed: Option<Arc<Packed>>,
     pub(super) first: bool,
     pub(super) last: bool,
     /// tar: its first byte in the unpacked block. Otherwise the first byte of `bytes`.
@@ -52,7 +68,7 @@ impl Made {
     }
 }
 
-pub(super) fn make(work: Work, how: How) -> Result<Made> {
+pub(super) fn make(work: Work, how: How<'_>) -> Result<Made> {
     match work {
         Work::Small(files) => small(files, how),
         Work::Part(part) => one_part(part, how),
@@ -72,25 +88,13 @@ pub(super) fn whole(file: Whole) -> Result<(String, Vec<u8>, Result<NpyHead>)> {
     Ok((file.name, bytes, head))
 }
 
-/// The record in a header would be lost where elements alone are kept.
-fn refuse_recipes(how: How, name: &str, head: &NpyHead) -> Result<()> {
-    if how.format == Format::Hdf5 && head.record.is_some() {
-        return refuse!(
-            Usage,
-            "{name} was compacted, and its recipe stands in a header that an HDF5 bundle does not keep; bundle into .tar.zst or .npz, \
-             or restore it first"
-        );
-    }
-    Ok(())
-}
-
 fn summed(bytes: &[u8]) -> crc32fast::Hasher {
     let mut sum = crc32fast::Hasher::new();
     sum.update(bytes);
     sum
 }
 
-fn small(files: Vec<Whole>, how: How) -> Result<Made> {
+fn small(files: Vec<Whole>, how: How<'_>) -> Result<Made> {
     let mut made = Made::default();
     for file in files {
         let (name, mut bytes, head) = whole(file)?;
@@ -103,11 +107,24 @@ fn small(files: Vec<Whole>, how: How) -> Result<Made> {
                 continue;
             }
         };
-        refuse_recipes(how, &name, &head)?;
-        let about = About::from(&head);
+        let (mut head, mut packed) = (head, None);
+        if let Some((steps, select)) = how.choice.of(&name) {
+            let made = pack_npy(&head, &bytes, steps.ask(), &how.resources()).map_err(|e| unfit(&name, e))?;
+            packed = Some(Arc::new(Packed::new(&name, select, steps, &made.record, &made.head.shown, made.coding)?));
+            (head, bytes) = (made.head, made.npy);
+        }
+        let about = match About::of(&head, packed.as_ref().and_then(|p| p.ask.as_ref())) {
+            Ok(about) => Arc::new(about),
+            Err(e) if e.kind() == ErrorKind::Unsupported => {
+                made.passed.push((name, e));
+                continue;
+            }
+            Err(e) => return Err(e.at(name)),
+        };
         let piece = |at: u64, len: u64, of: &[u8]| Piece {
             name: name.clone(),
-            about: about.clone(),
+            about: Arc::clone(&about),
+            packed: packed.clone(),
             first: true,
             last: true,
             at,
@@ -123,9 +140,9 @@ fn small(files: Vec<Whole>, how: How) -> Result<Made> {
                 made.bytes.resize(made.bytes.len() + tar_padding(bytes.len() as u64), 0);
                 piece(at, bytes.len() as u64, &bytes)
             }
-            Format::Npz => {
+            Format::Npz(compression) => {
                 let at = made.bytes.len() as u64;
-                Compression::Deflate.pack(how.level, &bytes, true, &mut made.bytes)?;
+                compression.pack(how.level, &bytes, true, &mut made.bytes)?;
                 piece(at, made.bytes.len() as u64 - at, &bytes)
             }
             Format::Hdf5 => {
@@ -141,17 +158,15 @@ fn small(files: Vec<Whole>, how: How) -> Result<Made> {
     finish(made, how)
 }
 
-fn one_part(part: Part, how: How) -> Result<Made> {
-    let Part { name, head, bytes, first, last, file_bytes, .. } = part;
-    refuse_recipes(how, &name, &head)?;
+fn one_part(part: Part, how: How<'_>) -> Result<Made> {
+    let Part { name, head, about, packed, bytes, first, last, file_bytes, .. } = part;
     let mut bytes = match bytes {
         PartBytes::InFile(stretch) => stretch.bytes(0, stretch.len())?,
         PartBytes::Here(bytes) => bytes,
     };
-    let about = About::from(&*head);
     let mut made = Made { read: bytes.len() as u64, ended: u64::from(last), ..Made::default() };
-    let mut piece =
-        Piece { name, about, first, last, at: 0, len: 0, size: bytes.len() as u64, sum: crc32fast::Hasher::new() };
+    let (size, sum) = (bytes.len() as u64, crc32fast::Hasher::new());
+    let mut piece = Piece { name, about, packed, first, last, at: 0, len: 0, size, sum };
     match how.format {
         Format::Tar(_) => {
             if first {
@@ -165,9 +180,9 @@ fn one_part(part: Part, how: How) -> Result<Made> {
             }
             piece.len = piece.size;
         }
-        Format::Npz => {
+        Format::Npz(compression) => {
             piece.sum = summed(&bytes);
-            Compression::Deflate.pack(how.level, &bytes, last, &mut made.bytes)?;
+            compression.pack(how.level, &bytes, last, &mut made.bytes)?;
             piece.len = made.bytes.len() as u64;
         }
         Format::Hdf5 => {
@@ -186,7 +201,7 @@ fn one_part(part: Part, how: How) -> Result<Made> {
 }
 
 /// Packs the block of a tar archive.
-fn finish(mut made: Made, how: How) -> Result<Made> {
+fn finish(mut made: Made, how: How<'_>) -> Result<Made> {
     made.unpacked = made.bytes.len() as u64;
     if let Format::Tar(compression) = how.format
         && compression != Compression::None

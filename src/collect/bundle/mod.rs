@@ -11,6 +11,7 @@
 //! # Ok::<(), ndcompact::Error>(())
 //! ```
 
+mod choice;
 mod extract;
 mod feed;
 mod hdf5;
@@ -20,14 +21,16 @@ mod journal;
 mod make;
 mod names;
 mod open;
+mod rehearse;
 mod remove;
 mod restore;
 mod rows;
 mod run;
 mod volume;
 
-pub use extract::Extracted;
-pub use index::{Entry, Format};
+pub use choice::{BundleGroup, BundleSteps, BundledArray};
+pub use extract::{Extracted, Form};
+pub use index::{Entry, Format, PackedEntry};
 pub use item::Item;
 pub use names::index_path;
 pub use open::{Bundle, Key};

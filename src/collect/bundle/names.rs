@@ -21,6 +21,22 @@ pub(super) fn array_name(path: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
+/// What member `path` of the archive called `base` is called: it stands below the archive's name, which is not said twice where the
+/// member's first folder has it already (`runs/0/grid` in `runs.tar.gz`).
+pub(super) fn within(base: &str, path: &str) -> String {
+    let path = path.strip_prefix("./").unwrap_or(path);
+    let (folder, name) = match base.rsplit_once('/') {
+        Some((folder, name)) => (Some(folder), name),
+        None => (None, base),
+    };
+    let is_said = path.strip_prefix(name).is_some_and(|rest| rest.starts_with('/'));
+    match (is_said, folder) {
+        (true, Some(folder)) => format!("{folder}/{path}"),
+        (true, None) => path.to_owned(),
+        (false, _) => format!("{base}/{path}"),
+    }
+}
+
 /// Refuses names that are no relative paths below a folder.
 pub(super) fn check(name: &str) -> Result<()> {
     let bad_part = |part: &str| part.is_empty() || part == "." || part == "..";
@@ -45,7 +61,7 @@ pub(super) fn format_of(output: &Path) -> Result<(Format, String)> {
     }
     let stem = output.file_stem().and_then(|n| n.to_str()).unwrap_or_default().to_owned();
     match store::Format::of_name(output) {
-        Some(store::Format::Npz) => Ok((Format::Npz, stem)),
+        Some(store::Format::Npz) => Ok((Format::Npz(Compression::Deflate), stem)),
         Some(store::Format::Hdf5) => Ok((Format::Hdf5, stem)),
         _ => refuse!(
             Usage,
@@ -88,6 +104,20 @@ mod tests {
         }
         assert_eq!(array_name("./a/b.npy").unwrap(), "a/b");
         assert_eq!(array_name("a..b").unwrap(), "a..b");
+    }
+
+    #[test]
+    fn members_stand_below_their_archive_whose_name_is_said_once() {
+        for (base, path, name) in [
+            ("old", "x/a", "old/x/a"),
+            ("old", "./x/a", "old/x/a"),
+            ("runs", "runs/0/a", "runs/0/a"),
+            ("d/runs", "runs/0/a", "d/runs/0/a"),
+            ("runs", "runs2/a", "runs/runs2/a"),
+            ("runs", "runs", "runs/runs"),
+        ] {
+            assert_eq!(within(base, path), name);
+        }
     }
 
     #[test]

@@ -7,11 +7,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::index::{Block, Entry, Format, Index};
 use super::item::Item;
 use super::names;
+#[cfg(feature = "hdf5")]
+use crate::array::DType;
 use crate::error::{Result, refuse};
 use crate::store::{Pattern, Stretch, is_pattern};
 
 /// The largest block that is unpacked: about 2 MiB are written, and more for thousands of empty arrays.
 const MOST_BLOCK: u64 = 64 << 20;
+
+/// A recipe is about 1 kB.
+#[cfg(feature = "hdf5")]
+const MOST_RECIPE: u64 = 1 << 20;
 
 /// By what an array is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +54,7 @@ struct Kept {
     /// The block unpacked last: arrays that are read in order share it.
     block: Option<(u64, Arc<Vec<u8>>)>,
     #[cfg(feature = "hdf5")]
-    datasets: HashMap<u64, Arc<crate::engine::Reader>>,
+    datasets: HashMap<(u32, String), Arc<crate::engine::Reader>>,
 }
 
 impl Bundle {
@@ -203,16 +209,46 @@ impl Bundle {
         Ok(bytes)
     }
 
+    /// The `.npy` file of an array that is not compressed, where it lies: its blocks stand end to end.
+    pub(super) fn in_place(&self, entry: &Entry) -> Result<Stretch> {
+        let block = self.index.block(entry.block)?;
+        match block.at.checked_add(entry.offset) {
+            Some(at) => self.volume(block.volume)?.part(at, entry.bytes),
+            None => refuse!(Corrupt, "it begins at byte {} of a block at {}", entry.offset, block.at),
+        }
+    }
+
+    /// The `.npy` file of a compressed array in a temporary file, its checksum compared: block after block.
+    pub(super) fn unpacked(&self, entry: &Entry) -> Result<Stretch> {
+        let mut sum = crc32fast::Hasher::new();
+        let mut to = crate::store::Spooled::create()?;
+        self.blocks(entry, |bytes| {
+            sum.update(bytes);
+            to.push(bytes)
+        })?;
+        compare(sum.finalize(), entry)?;
+        to.finish()
+    }
+
     fn of_archive(&self, entry: Entry) -> Result<Item> {
         let mut out = Vec::new();
-        let (mut number, mut skip) = (entry.block, entry.offset);
-        while (out.len() as u64) < entry.bytes {
+        self.blocks(&entry, |bytes| {
+            out.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        compare(crc32fast::hash(&out), &entry)?;
+        Item::of_npy(entry, out)
+    }
+
+    /// Hands the bytes of an array's file to `take`, a block at a time.
+    fn blocks(&self, entry: &Entry, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let (mut number, mut skip, mut have) = (entry.block, entry.offset, 0);
+        while have < entry.bytes {
             let block = self.index.block(number)?;
-            let wanted = entry.bytes - out.len() as u64;
             let Some(inside) = block.bytes.checked_sub(skip).filter(|n| *n > 0) else {
                 return refuse!(Corrupt, "it begins at byte {skip} of a block of {}", block.bytes);
             };
-            let take = inside.min(wanted);
+            let len = inside.min(entry.bytes - have);
             if self.format() == Format::Tar(crate::store::Compression::None) {
                 if block.bytes != block.packed {
                     return refuse!(
@@ -222,44 +258,104 @@ impl Bundle {
                         block.packed
                     );
                 }
-                out.extend_from_slice(&self.volume(block.volume)?.part(block.at, block.packed)?.bytes(skip, take)?);
+                take(&self.volume(block.volume)?.part(block.at, block.packed)?.bytes(skip, len)?)?;
             } else {
                 let bytes = self.block(number, block)?;
-                out.extend_from_slice(&bytes[skip as usize..(skip + take) as usize]);
+                take(&bytes[skip as usize..(skip + len) as usize])?;
             }
+            have += len;
             (number, skip) = (number + 1, 0);
         }
-        compare(crc32fast::hash(&out), &entry)?;
-        Item::of_npy(entry, out)
+        Ok(())
+    }
+
+    /// The dataset `name` of the volume of `block`.
+    #[cfg(feature = "hdf5")]
+    fn dataset(&self, block: &Block, name: String) -> Result<Arc<crate::engine::Reader>> {
+        let key = (block.volume, name);
+        if let Some(reader) = self.lock().datasets.get(&key) {
+            return Ok(Arc::clone(reader));
+        }
+        let volume = self.volume(block.volume)?;
+        let place = crate::store::Place { path: volume.path().to_owned(), member: Some(key.1.clone()) };
+        let reader = Arc::new(crate::engine::Reader::at(&place)?);
+        self.lock().datasets.insert(key, Arc::clone(&reader));
+        Ok(reader)
+    }
+
+    /// The recipe of a compacted array.
+    #[cfg(feature = "hdf5")]
+    fn recipe(&self, entry: &Entry, block: &Block) -> Result<Option<String>> {
+        let Some(packed) = &entry.packed else { return Ok(None) };
+        let reader = self.dataset(block, super::hdf5::recipes_of(self.index.group(block)?))?;
+        let (from, len) = packed.recipe;
+        let known = reader.spec().count();
+        if reader.spec().dtype() != DType::U8
+            || len > MOST_RECIPE
+            || from.checked_add(len).is_none_or(|end| end > known)
+        {
+            return refuse!(Corrupt, "a recipe of {len} bytes at {from} lies outside of {}", reader.spec());
+        }
+        let (_, bytes) = reader.part(&format!("{from}:{}", from + len).parse()?)?;
+        match String::from_utf8(bytes.bytes().to_vec()) {
+            Ok(recipe) => Ok(Some(recipe)),
+            Err(_) => refuse!(Corrupt, "its recipe is no text"),
+        }
+    }
+
+    /// The array where it lies in its dataset; `whole` has its checksum compared.
+    #[cfg(feature = "hdf5")]
+    pub(super) fn window(
+        &self,
+        entry: &Entry,
+        whole: bool,
+        place: crate::store::Place,
+    ) -> Result<crate::store::Opened> {
+        use crate::array::ByteOrder;
+        use crate::recipe::{Axes, Record};
+        use crate::store::{Place, WindowOf, open_window};
+        let (block, shown) = (self.index.block(entry.block)?, entry.stored()?);
+        let size = shown.dtype().size() as u64;
+        if shown.bytes() != entry.bytes || !entry.offset.is_multiple_of(size) {
+            return refuse!(Corrupt, "{shown} is said to have {} bytes at {}", entry.bytes, entry.offset);
+        }
+        let recipe = self.recipe(entry, &block)?;
+        let (order, fortran) = match recipe.as_deref().map(Record::from_json).transpose()? {
+            Some(record) => (ByteOrder::Little, record.axes == Axes::F),
+            None => (entry.order(), entry.fortran),
+        };
+        let member = Some(super::hdf5::values_of(self.index.group(&block)?));
+        let from = Place { path: self.volume(block.volume)?.path().to_owned(), member };
+        let of = WindowOf { start: entry.offset / size, shown, fortran, order, record: recipe };
+        let mut opened = open_window(&from, of, place)?;
+        if whole {
+            opened.expect(entry.crc32);
+        }
+        Ok(opened)
+    }
+
+    #[cfg(not(feature = "hdf5"))]
+    pub(super) fn window(&self, _: &Entry, _: bool, place: crate::store::Place) -> Result<crate::store::Opened> {
+        refuse!(Unsupported, "{place}: this build has no HDF5; build with the feature `hdf5`")
     }
 
     #[cfg(feature = "hdf5")]
     fn of_hdf5(&self, entry: Entry) -> Result<Item> {
-        let spec = entry.spec()?;
-        let size = entry.dtype.size() as u64;
+        let spec = entry.stored()?;
+        let size = spec.dtype().size() as u64;
         if spec.bytes() != entry.bytes || !entry.offset.is_multiple_of(size) {
             return refuse!(Corrupt, "{spec} is said to have {} bytes at {}", entry.bytes, entry.offset);
         }
         let block = self.index.block(entry.block)?;
-        let kept = self.lock().datasets.get(&entry.block).cloned();
-        let reader = match kept {
-            Some(reader) => reader,
-            None => {
-                let volume = self.volume(block.volume)?;
-                let member = Some(super::hdf5::values_of(entry.dtype));
-                let place = crate::store::Place { path: volume.path().to_owned(), member };
-                let reader = Arc::new(crate::engine::Reader::at(&place)?);
-                self.lock().datasets.insert(entry.block, Arc::clone(&reader));
-                reader
-            }
+        let reader = self.dataset(&block, super::hdf5::values_of(self.index.group(&block)?))?;
+        let (from, to) = (entry.offset / size, (entry.offset / size).checked_add(spec.count()));
+        let Some(to) = to.filter(|to| reader.spec().dtype() == spec.dtype() && *to <= reader.spec().count()) else {
+            return refuse!(Corrupt, "{} elements from {from} on lie outside of {}", spec.count(), reader.spec());
         };
-        let (from, to) = (entry.offset / size, entry.offset / size + spec.count());
-        if reader.spec().dtype() != entry.dtype || to > reader.spec().count() {
-            return refuse!(Corrupt, "elements {from} to {to} lie outside of {}", reader.spec());
-        }
         let (_, elements) = reader.part(&format!("{from}:{to}").parse()?)?;
         compare(crc32fast::hash(elements.bytes()), &entry)?;
-        Item::of_elements(entry, &elements)
+        let recipe = self.recipe(&entry, &block)?;
+        Item::of_elements(entry, &elements, recipe.as_deref())
     }
 
     #[cfg(not(feature = "hdf5"))]

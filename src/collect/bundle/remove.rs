@@ -1,18 +1,20 @@
 //! Inputs deleted once everything in the bundle was read back from disk and compared with them.
 
 use std::collections::HashSet;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::feed::{Feed, Part, PartBytes, Work};
 use super::index::Format;
-use super::item::Item;
 use super::make::whole;
 use super::names;
 use super::open::Bundle;
 use super::run::Count;
+use crate::array::{Buf, Span};
 use crate::engine::{Phase, Resources, in_order_from};
 use crate::error::{Result, refuse};
+use crate::metric::{Loss, LossRecord};
 use crate::store::{FileKind, Found, NpyHead, remove_unchanged};
 
 /// Compares every array of `found` with what the bundle at `index` holds, then deletes those files of which everything is in
@@ -49,51 +51,66 @@ fn compare(found: &[Found], bundle: &Bundle, count: &mut Count<'_>) -> Result<(H
     let resources = count.resources;
     let feed = Mutex::new(Feed::new(found));
     // The array that parts are compared with.
-    let large: Mutex<Option<Arc<Item>>> = Mutex::new(None);
-    let make = |work: Work, (): &mut ()| -> Result<(Vec<String>, bool, u64)> {
+    let large: Mutex<Option<Arc<Held>>> = Mutex::new(None);
+    let alone = Resources { threads: NonZeroUsize::MIN, progress: None, ..*resources };
+    let make = |work: Work, (): &mut ()| -> Result<Compared> {
+        let mut done = Compared { same: Vec::new(), all: true, read: 0, lost: None };
         match work {
             Work::Small(files) => {
-                let (mut same, mut all, mut read) = (Vec::new(), true, 0);
                 for file in files {
                     let (name, bytes, head) = whole(file)?;
-                    read += bytes.len() as u64;
+                    done.read += bytes.len() as u64;
                     let Ok(head) = head else {
-                        all = false;
+                        done.all = false;
                         continue;
                     };
-                    let item = bundle.get(name.as_str())?;
-                    held(&item, bundle.format(), &name, &head, 0, &bytes)?;
-                    same.push(name);
+                    let held = Held::new(bundle, &name, head.record.is_some(), &alone)?;
+                    held.no_more_lost(held.compare(bundle.format(), &head, 0, &bytes)?)?;
+                    done.same.push(name);
                 }
-                Ok((same, all, read))
             }
             Work::Part(Part { name, head, bytes, last, at, .. }) => {
                 let bytes = match bytes {
                     PartBytes::InFile(stretch) => stretch.bytes(0, stretch.len())?,
                     PartBytes::Here(bytes) => bytes,
                 };
-                let item = {
+                let held = {
                     let mut kept = large.lock().unwrap_or_else(PoisonError::into_inner);
                     match &*kept {
-                        Some(item) if item.entry().name == name => Arc::clone(item),
-                        _ => Arc::clone(kept.insert(Arc::new(bundle.get(name.as_str())?))),
+                        Some(held) if held.name == name => Arc::clone(held),
+                        _ => {
+                            let held = Held::new(bundle, &name, head.record.is_some(), &alone)?;
+                            Arc::clone(kept.insert(Arc::new(held)))
+                        }
                     }
                 };
-                held(&item, bundle.format(), &name, &head, at, &bytes)?;
-                Ok((if last { vec![name] } else { Vec::new() }, true, bytes.len() as u64))
+                let loss = held.compare(bundle.format(), &head, at, &bytes)?;
+                done.lost = Some((held, loss, last));
+                done.read = bytes.len() as u64;
+                if last {
+                    done.same.push(name);
+                }
             }
         }
+        Ok(done)
     };
+    let mut lost = Loss::new();
     in_order_from(
         resources.threads.get() as u64,
         resources,
         || feed.lock().unwrap_or_else(PoisonError::into_inner).pull(),
         || (),
         make,
-        |_, (same, is_all, read)| {
-            names.extend(same);
-            all &= is_all;
-            count.add(read);
+        |_, done: Compared| {
+            if let Some((held, loss, last)) = done.lost {
+                lost.merge(&loss);
+                if last {
+                    held.no_more_lost(std::mem::take(&mut lost))?;
+                }
+            }
+            names.extend(done.same);
+            all &= done.all;
+            count.add(done.read);
             Ok(())
         },
     )?;
@@ -101,23 +118,85 @@ fn compare(found: &[Found], bundle: &Bundle, count: &mut Count<'_>) -> Result<(H
     Ok((names, all && skipped == 0))
 }
 
-/// Refuses where the bytes of a `.npy` file from `at` on are not those in the bundle. HDF5 has elements alone.
-fn held(item: &Item, format: Format, name: &str, head: &NpyHead, at: u64, bytes: &[u8]) -> Result<()> {
-    let theirs = item.head();
-    let same_kind = head.shown == theirs.shown && head.order == theirs.order && head.fortran == theirs.fortran;
-    // Headers of other programs may be of another length.
-    let (from, ours) = match (at, format) {
-        (0, Format::Hdf5) => (theirs.data_at, &bytes[head.data_at as usize..]),
-        (at, Format::Hdf5) => (at - head.data_at + theirs.data_at, bytes),
-        (at, _) => (at, bytes),
-    };
-    let in_bundle = item.npy().get(from as usize..from as usize + ours.len());
-    if !same_kind || in_bundle != Some(ours) {
-        return refuse!(
-            Corrupt,
-            "{name} is not in the bundle as it is in its file; nothing was deleted. If nobody wrote to the file, please report this \
-             as a bug"
-        );
+/// What comparing a piece of work came to.
+struct Compared {
+    same: Vec<String>,
+    all: bool,
+    read: u64,
+    /// A part of a larger array: what it is compared with, what it lost, and whether it was the last one.
+    lost: Option<(Arc<Held>, Loss, bool)>,
+}
+
+/// An array of the bundle, as its input is to be.
+struct Held {
+    name: String,
+    npy: Vec<u8>,
+    head: NpyHead,
+    /// What its steps lost, if it went through any.
+    record: Option<LossRecord>,
+}
+
+impl Held {
+    /// The array called `name`; `as_it_is` says that the input was compacted already.
+    fn new(bundle: &Bundle, name: &str, as_it_is: bool, resources: &Resources<'_>) -> Result<Self> {
+        let item = bundle.get(name)?;
+        let record = item.record()?.filter(|_| !as_it_is);
+        let npy = match record {
+            Some(_) => item.original_npy_with(resources)?.into_owned(),
+            None => item.npy().to_vec(),
+        };
+        let head = NpyHead::of(&npy, npy.len() as u64)?;
+        Ok(Self { name: name.to_owned(), npy, head, record: record.and_then(|r| r.loss) })
     }
-    Ok(())
+
+    /// Compares the bytes of an input from `at` on. HDF5 has elements alone, and so has what went through steps.
+    ///
+    /// # Errors
+    /// `Corrupt` where they differ and nothing was to be lost.
+    fn compare(&self, format: Format, head: &NpyHead, at: u64, bytes: &[u8]) -> Result<Loss> {
+        let theirs = &self.head;
+        let same_kind = head.shown == theirs.shown && head.order == theirs.order && head.fortran == theirs.fortran;
+        // Headers of other programs may be of another length.
+        let elements = format == Format::Hdf5 || self.record.is_some();
+        let (from, ours) = match (at, elements) {
+            (0, true) => (theirs.data_at, &bytes[head.data_at as usize..]),
+            (at, true) => (at - head.data_at + theirs.data_at, bytes),
+            (at, false) => (at, bytes),
+        };
+        let in_bundle = self.npy.get(from as usize..from as usize + ours.len());
+        let mut loss = Loss::new();
+        match (in_bundle.filter(|_| same_kind), &self.record) {
+            (Some(there), None) if there == ours => {}
+            (Some(there), Some(_)) => {
+                let dtype = head.shown.dtype();
+                let (mut before, mut after) = (Buf::new(), Buf::new());
+                for (buf, bytes) in [(&mut before, ours), (&mut after, there)] {
+                    buf.reset(dtype, (bytes.len() / dtype.size()) as u64)?;
+                    buf.bytes_mut().copy_from_slice(bytes);
+                    head.order.to_native(dtype, buf.bytes_mut());
+                }
+                loss.add(&[Span::new(0, before.len() as u64)], &before, &after)?;
+            }
+            _ => return self.differs(),
+        }
+        Ok(loss)
+    }
+
+    /// Refuses where more was lost than the recipe says.
+    fn no_more_lost(&self, loss: Loss) -> Result<()> {
+        let Some(said) = &self.record else { return Ok(()) };
+        if loss.max_abs() > said.max_abs || (said.changed == 0 && loss.changed() > 0) {
+            return self.differs();
+        }
+        Ok(())
+    }
+
+    fn differs<T>(&self) -> Result<T> {
+        refuse!(
+            Corrupt,
+            "{} is not in the bundle as it is in its file; nothing was deleted. If nobody wrote to the file, please report this as a \
+             bug",
+            self.name
+        )
+    }
 }

@@ -6,17 +6,20 @@ use std::time::Instant;
 
 use serde::Serialize;
 
+use super::choice::{BundleGroup, BundleSteps, BundledArray, Choice, limits};
 use super::feed::Feed;
-use super::index::{self, Format};
-use super::journal::Journal;
+use super::hdf5;
+use super::index::{self, Format, Index, VolumeRow};
+use super::journal::{Journal, Loaded};
 use super::make::{How, Made, make};
 use super::names;
+use super::rehearse::rehearse;
 use super::remove;
 use super::rows::Rows;
 use super::volume::{Room, Volumes};
 use crate::engine::{Phase, Progress, Resources, in_order_from};
 use crate::error::{Error, Result, refuse};
-use crate::store::{Found, Replace, walk};
+use crate::store::{self, Compression, FileKind, Found, Replace, Stretch, walk};
 
 /// Names that are told of each kind of file that was passed over; the rest is counted.
 const MOST_TOLD: usize = 10;
@@ -28,10 +31,18 @@ pub(super) const TARGET_SIZE: u64 = 200_000_000;
 pub struct BundleOptions<'a> {
     /// Bytes of a volume, about, after compression. An array stays whole in one volume.
     pub target_size: u64,
-    /// The level of gzip, bzip2, xz or zstd; the usual one if `None`.
+    /// What is done with arrays that no group has.
+    pub steps: BundleSteps,
+    /// Of several groups that have an array, the last one counts.
+    pub groups: Vec<BundleGroup>,
+    /// HDF5: none, deflate or zstd, which other programs read, instead of our own coding. `.npz`: none or deflate.
+    pub codec: Option<Compression>,
+    /// The level of gzip, bzip2, xz, zstd or deflate; the usual one if `None`.
     pub level: Option<u8>,
     /// Refuse files that hold no arrays instead of passing over them.
     pub strict: bool,
+    /// Read everything and run the steps, but compress and write nothing: sizes before compression, and all that would be refused.
+    pub dry_run: bool,
     /// Delete the inputs once everything was read back from disk and compared.
     pub remove_sources: bool,
     /// Whether an existing bundle of that name may be replaced.
@@ -46,8 +57,12 @@ impl Default for BundleOptions<'_> {
     fn default() -> Self {
         Self {
             target_size: TARGET_SIZE,
+            steps: BundleSteps::default(),
+            groups: Vec::new(),
+            codec: None,
             level: None,
             strict: false,
+            dry_run: false,
             remove_sources: false,
             replace: Replace::Never,
             sync: false,
@@ -124,12 +139,19 @@ pub struct Bundled {
     pub input_bytes: u64,
     /// Bytes of the arrays, headers of `.npy` files not counted in HDF5.
     pub array_bytes: u64,
-    /// Bytes of volumes and index.
+    /// Bytes of volumes and index; in a dry run those of the arrays after their steps, before any compression.
     pub stored_bytes: u64,
     /// Bytes of the index.
     pub index_bytes: u64,
     /// What was passed over.
     pub skipped: Skipped,
+    /// The arrays that went through steps or a bound, and what each lost.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub packed: Vec<BundledArray>,
+    /// Whether nothing was written.
+    pub dry_run: bool,
+    /// Volumes of an earlier bundle of that name that were deleted, since no index names them any more.
+    pub replaced: Vec<PathBuf>,
     /// Inputs that were deleted after all was compared.
     pub removed: u64,
     /// Inputs that were kept because something in them was passed over.
@@ -164,18 +186,38 @@ impl Count<'_> {
 /// `Refused` where an input changed since the interrupted run; `Corrupt` for damaged inputs; `Io`.
 pub fn bundle(inputs: &[PathBuf], output: &Path, options: &BundleOptions<'_>) -> Result<Bundled> {
     let start = Instant::now();
-    let (format, stem) = names::format_of(output)?;
-    let level = format.compression().level(options.level)?;
+    let (mut format, stem) = names::format_of(output)?;
+    let all = || std::iter::once(&options.steps).chain(options.groups.iter().map(|g| &g.steps));
+    let (mut coder, mut level) = (None, 0);
     if format == Format::Hdf5 {
-        super::hdf5::check(options.level)?;
+        coder = hdf5::coder(options.codec, options.level, all())?;
+    } else {
+        format = with_codec(format, options.codec, output)?;
+        level = format.compression().level(options.level)?;
+        if let Some(ask) = all().find_map(|s| s.coding.as_ref()) {
+            return refuse!(
+                Usage,
+                "a bound ({}) needs coded chunks, which {} cannot hold; use -o {stem}.h5",
+                limits(ask).join(", "),
+                output.display()
+            );
+        }
     }
-    let how = How { format, level };
+    let choice = Choice::new(&options.steps, &options.groups);
+    let how = How { format, level, choice: &choice, memory: options.resources.memory };
     let found = walk(inputs)?;
     let index_path = output.with_file_name(format!("{stem}.index.npz"));
     never_an_input(&found, &[output.to_owned(), index_path.clone()])?;
-    let journal = Journal::new(output, &stem, how, options.target_size);
+    names_match(&found, &choice)?;
+    if options.dry_run {
+        return rehearse(&found, index_path, how, options, start);
+    }
+    let told =
+        format!("{}{}", choice.told(), coder.map_or(String::new(), |(c, level)| format!(" {} {level}", c.name())));
+    let journal = Journal::new(output, &stem, how, options.target_size, told);
     let resumed = journal.load(&found, options.replace)?;
-    let (rows, fed, mut skipped) = resumed.unwrap_or_default();
+    let Loaded { rows, fed, mut skipped, met } = resumed.unwrap_or_default();
+    choice.have_met(&met);
     let had = rows.len();
     let first = names::volume_path(output, &stem, 1);
     for (path, is_ours) in [(index_path.as_path(), false), (output, false), (first.as_path(), had > 0)] {
@@ -195,24 +237,21 @@ pub fn bundle(inputs: &[PathBuf], output: &Path, options: &BundleOptions<'_>) ->
     let mut count = Count { resources: &options.resources, total, done: 0, phase: Phase::Compacting };
     let mut feed = Feed::new(&found);
     feed.pass_over(fed)?;
-    let mut run = Run { options, found: &found, journal: &journal, fed, skipped: &mut skipped };
+    feed.packing(&choice, options.resources);
+    let mut run = Run { options, found: &found, journal: &journal, choice: &choice, coder, fed, skipped: &mut skipped };
     let (rows, fresh) = match format {
-        Format::Hdf5 => super::hdf5::run(&mut run, &mut feed, room, how, rows, &mut count)?,
+        Format::Hdf5 => hdf5::run(&mut run, &mut feed, room, how, rows, &mut count)?,
         _ => archives(&mut run, &mut feed, room, how, rows, &mut count)?,
     };
     skipped.merge(&fresh);
     if options.strict {
         skipped.refuse()?;
     }
-    if rows.len() == 0 {
-        return refuse!(
-            Usage,
-            "there is no array in what was given ({} other files); .npy, .npz and .tar files are looked at",
-            skipped.count()
-        );
-    }
+    refuse_none(&rows, &skipped)?;
+    let stale = stale(&index_path, &rows, &found, options.replace);
     let index_bytes = index::write(&index_path, format, &rows, None, options.replace, options.sync)?;
     journal.remove();
+    stale.iter().for_each(|path| store::forget(path));
     let (removed, kept) = match options.remove_sources {
         true => remove::sources(&found, &index_path, &options.resources)?,
         false => (0, 0),
@@ -227,10 +266,68 @@ pub fn bundle(inputs: &[PathBuf], output: &Path, options: &BundleOptions<'_>) ->
         index_bytes,
         index: index_path,
         skipped,
+        packed: rows.reports.into_values().collect(),
+        dry_run: false,
+        replaced: stale,
         removed,
         kept,
         seconds: start.elapsed().as_secs_f64(),
     })
+}
+
+/// The format with the codec that is asked for.
+fn with_codec(format: Format, codec: Option<Compression>, output: &Path) -> Result<Format> {
+    let shown = output.display();
+    match (format, codec) {
+        (_, None) => Ok(format),
+        (Format::Npz(_), Some(codec @ (Compression::None | Compression::Deflate))) => Ok(Format::Npz(codec)),
+        (Format::Npz(_), Some(codec)) => {
+            refuse!(
+                Usage,
+                "{shown}: NumPy reads .npz with none or deflate, not {}; take one of them, or .h5",
+                codec.name()
+            )
+        }
+        (_, Some(codec)) => refuse!(
+            Usage,
+            "{shown}: the ending says how a tar is compressed; leave --codec {} out, or take another ending",
+            codec.name()
+        ),
+    }
+}
+
+/// Refuses patterns that match none of the names, where all are known: archives are looked into as they are read.
+fn names_match(found: &[Found], choice: &Choice<'_>) -> Result<()> {
+    if found.iter().any(|f| matches!(f.kind, FileKind::Npz | FileKind::Tar(_))) {
+        return Ok(());
+    }
+    for one in found.iter().filter(|f| f.kind == FileKind::Npy) {
+        choice.of(&names::array_name(&one.name)?);
+    }
+    choice.each_matches()
+}
+
+/// The volumes of the bundle that `index` is of until now, which `rows` do not name: those that are what it says, and no inputs.
+fn stale(index: &Path, rows: &Rows, found: &[Found], replace: Replace) -> Vec<PathBuf> {
+    let (Replace::Allowed, Ok(old)) = (replace, Index::open(index)) else { return Vec::new() };
+    let is_stale = |volume: &&VolumeRow| {
+        let path = index.with_file_name(&volume.file);
+        let is_named = rows.volumes.iter().any(|v| v.file == volume.file);
+        let is_same = Stretch::open(&path).and_then(|file| file.sign()).is_ok_and(|sign| sign == volume.sign());
+        !is_named && is_same && never_an_input(found, &[path]).is_ok()
+    };
+    old.volumes.iter().filter(is_stale).map(|v| index.with_file_name(&v.file)).collect()
+}
+
+pub(super) fn refuse_none(rows: &Rows, skipped: &Skipped) -> Result<()> {
+    if rows.len() > 0 {
+        return Ok(());
+    }
+    refuse!(
+        Usage,
+        "there is no array in what was given ({} other files); .npy, .npz and .tar files are looked at",
+        skipped.count()
+    )
 }
 
 fn never_an_input(found: &[Found], outputs: &[PathBuf]) -> Result<()> {
@@ -249,6 +346,10 @@ pub(super) struct Run<'a> {
     pub(super) options: &'a BundleOptions<'a>,
     pub(super) found: &'a [Found],
     pub(super) journal: &'a Journal,
+    pub(super) choice: &'a Choice<'a>,
+    /// HDF5: the codec of chunks.
+    #[cfg_attr(not(feature = "hdf5"), expect(dead_code, reason = "there is no HDF5 to write"))]
+    pub(super) coder: hdf5::Coder,
     /// Arrays, and members that were none, that the feed has given.
     pub(super) fed: u64,
     /// What workers passed over.
@@ -268,7 +369,15 @@ impl Run<'_> {
     }
 
     pub(super) fn save(&self, rows: &Rows) -> Result<()> {
-        self.journal.save(self.found, rows, self.fed, self.skipped)
+        self.journal.save(self.found, rows, self.fed, self.skipped, self.choice)
+    }
+
+    /// What must hold before the last volume has its name.
+    pub(super) fn before_last(&self, feed: &Feed<'_>) -> Result<()> {
+        if self.options.strict {
+            feed.skipped.refuse()?;
+        }
+        self.choice.each_matches()
     }
 }
 
@@ -276,7 +385,7 @@ fn archives(
     run: &mut Run<'_>,
     feed: &mut Feed<'_>,
     room: Room,
-    how: How,
+    how: How<'_>,
     rows: Rows,
     count: &mut Count<'_>,
 ) -> Result<(Rows, Skipped)> {
@@ -305,10 +414,7 @@ fn archives(
         },
     )?;
     let skipped = lock().skipped.clone();
-    if run.options.strict {
-        // Before the last volume has its name.
-        skipped.refuse()?;
-    }
+    run.before_last(&lock())?;
     volumes.close(true)?;
     Ok((volumes.rows, skipped))
 }

@@ -7,7 +7,7 @@ use super::make::{How, Made};
 use super::names;
 use super::rows::Rows;
 use crate::error::Result;
-use crate::store::{Finished, Growing, NpzCodec, Replace, Slot, TAR_END, ZipWriter};
+use crate::store::{Compression, Finished, Growing, NpzCodec, Replace, Slot, TAR_END, ZipWriter};
 
 /// Where volumes go, and how large they get.
 #[derive(Debug, Clone)]
@@ -49,9 +49,9 @@ enum Archive {
 
 /// Takes what was made, in its order.
 #[derive(Debug)]
-pub(super) struct Volumes {
+pub(super) struct Volumes<'a> {
     room: Room,
-    how: How,
+    how: How<'a>,
     open: Option<Archive>,
     /// Arrays in the open volume.
     arrays: u64,
@@ -68,8 +68,8 @@ struct Large {
     sum: crc32fast::Hasher,
 }
 
-impl Volumes {
-    pub(super) fn new(room: Room, how: How, rows: Rows) -> Self {
+impl<'a> Volumes<'a> {
+    pub(super) fn new(room: Room, how: How<'a>, rows: Rows) -> Self {
         Self { room, how, open: None, arrays: 0, rows, large: None }
     }
 
@@ -95,12 +95,13 @@ impl Volumes {
                 // The number of the first volume is needed only if there is a second.
                 let name = self.room.name(number, number == 0);
                 none.insert(match self.how.format {
-                    Format::Npz => Archive::Npz(ZipWriter::create(&name, self.room.replace(number))?, None),
+                    Format::Npz(_) => Archive::Npz(ZipWriter::create(&name, self.room.replace(number))?, None),
                     _ => Archive::Tar(Growing::create(&name, self.room.replace(number))?),
                 })
             }
         };
         let volume = number as u32;
+        let codec = if self.how.format.compression() == Compression::None { NpzCodec::None } else { NpzCodec::Deflate };
         let mut block = self.rows.blocks.len();
         if let Archive::Tar(to) = open {
             self.rows.blocks.push(volume, to.len(), made.bytes.len() as u64, made.unpacked);
@@ -113,13 +114,13 @@ impl Volumes {
                 if piece.first {
                     // How long it gets is seen at its end.
                     let most = if piece.last { piece.size } else { u64::MAX };
-                    *slot = Some(to.start(&format!("{}.npy", piece.name), NpzCodec::Deflate, most)?);
+                    *slot = Some(to.start(&format!("{}.npy", piece.name), codec, most)?);
                 }
                 block = self.rows.blocks.len();
                 self.rows.blocks.push(volume, to.at(), piece.len, piece.size);
                 to.push(packed)?;
             }
-            let offset = if self.how.format == Format::Npz { 0 } else { piece.at };
+            let offset = if matches!(self.how.format, Format::Npz(_)) { 0 } else { piece.at };
             let whole = match (piece.first, self.large.take()) {
                 (false, Some(mut large)) => {
                     large.sum.combine(&sum);
@@ -139,6 +140,9 @@ impl Volumes {
                 to.end(slot, whole.size, crc32)?;
             }
             self.rows.push(&piece.name, &piece.about, whole.block, whole.offset, whole.size, crc32)?;
+            if let Some(packed) = &piece.packed {
+                self.rows.reports.insert(self.rows.len() - 1, packed.report.clone());
+            }
             self.arrays += 1;
         }
         Ok(())

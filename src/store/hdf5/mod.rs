@@ -32,7 +32,7 @@ pub use codec::{Codec, Options};
 pub use container::{Container, Overhead};
 pub use grid::MAX_UNIT_BYTES;
 pub use grow::{Encoded, Growing, GrowingLayout};
-pub use line::Line;
+pub use line::{Line, LineScratch};
 pub use list::{file_text, list};
 pub use read::Dataset;
 pub use rows::Rows;
