@@ -83,6 +83,11 @@ bench-memory: setup-demo ## Measure peak memory on 8 GB inputs (writes up to 10 
 	$(CARGO) build --locked --release
 	$(PYTHON_BIN) scripts/bench_memory.py --binary "$(TARGET)/release/compact"
 
+.PHONY: bench-bundle
+bench-bundle: setup-demo ## Measure bundles against tarfile, xz and GNU tar (6 GB of disk; most of an hour is tarfile's)
+	$(CARGO) build --locked --release --bins --example bundle_items
+	$(PYTHON_BIN) scripts/bench_bundle.py --compact "$(TARGET)/release/compact" --items "$(TARGET)/release/examples/bundle_items" --markdown
+
 .PHONY: bench-coding bench-coding-speed test-bounds
 # DATA: a folder of .npy files, one array each.
 bench-coding: setup-peers ## Sizes of coded arrays of DATA=folder beside other compressors, bounds checked

@@ -9,6 +9,7 @@ mod folder;
 mod growing;
 #[cfg(feature = "hdf5")]
 pub mod hdf5;
+mod lanes;
 mod map;
 mod npy;
 mod npz;

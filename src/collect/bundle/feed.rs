@@ -12,7 +12,7 @@ use crate::engine::{Resources, pack_file};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::store::{self, FileKind, Found, NpyHead, Stretch, TarKind, TarReader};
 
-/// Bytes of files that one piece of work takes, and of one part of a larger file.
+/// Bytes of one part of a larger file, and of the largest file that is one piece of work.
 pub(super) const UNIT_BYTES: u64 = 1 << 20;
 /// Files of one piece of work at most.
 const UNIT_FILES: usize = 4096;
@@ -114,6 +114,8 @@ enum Next {
 /// Gives work until there is none.
 pub(super) struct Feed<'a> {
     found: &'a [Found],
+    /// Bytes of small files that make one piece of work.
+    block_bytes: u64,
     at: usize,
     archive: Option<Archive>,
     held: Option<Next>,
@@ -124,8 +126,10 @@ pub(super) struct Feed<'a> {
 }
 
 impl<'a> Feed<'a> {
-    pub(super) fn new(found: &'a [Found]) -> Self {
-        Self { found, at: 0, archive: None, held: None, large: None, packing: None, skipped: Skipped::default() }
+    pub(super) fn new(found: &'a [Found], block_bytes: u64) -> Self {
+        let block_bytes = block_bytes.min(UNIT_BYTES);
+        let (at, skipped) = (0, Skipped::default());
+        Self { found, block_bytes, at, archive: None, held: None, large: None, packing: None, skipped }
     }
 
     /// Gives large arrays as `choice` packs them.
@@ -170,10 +174,11 @@ impl<'a> Feed<'a> {
                 None => self.next()?,
             };
             match next {
-                Some(Next::Whole(whole)) => {
+                // A file that does not fit comes by itself, so that none has to be unpacked for a small one.
+                Some(Next::Whole(whole)) if files.is_empty() || bytes + whole.size + FILE_BYTES <= self.block_bytes => {
                     bytes += whole.size + FILE_BYTES;
                     files.push(whole);
-                    if bytes >= UNIT_BYTES || files.len() >= UNIT_FILES {
+                    if files.len() >= UNIT_FILES {
                         break;
                     }
                 }
@@ -181,8 +186,8 @@ impl<'a> Feed<'a> {
                     self.large = Some(large);
                     return self.part().map(Some);
                 }
-                Some(large) => {
-                    self.held = Some(large);
+                Some(next) => {
+                    self.held = Some(next);
                     break;
                 }
                 None => break,

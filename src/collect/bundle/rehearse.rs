@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use super::choice::Packed;
-use super::feed::Feed;
+use super::feed::{Feed, UNIT_BYTES};
 use super::index::Format;
 use super::make::{How, Made, make};
 use super::rows::Rows;
@@ -25,7 +25,7 @@ pub(super) fn rehearse(
     let (resources, choice) = (&options.resources, how.choice);
     let total = found.iter().map(|f| f.size).sum();
     let mut count = Count { resources, total, done: 0, phase: Phase::Compacting };
-    let mut feed = Feed::new(found);
+    let mut feed = Feed::new(found, UNIT_BYTES);
     feed.packing(choice, *resources);
     let feed = Mutex::new(feed);
     let lock = || feed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::feed::{Feed, Part, PartBytes, Work};
+use super::feed::{Feed, Part, PartBytes, UNIT_BYTES, Work};
 use super::index::Format;
 use super::make::whole;
 use super::names;
@@ -49,7 +49,7 @@ pub(super) fn sources(found: &[Found], index: &Path, resources: &Resources<'_>) 
 fn compare(found: &[Found], bundle: &Bundle, count: &mut Count<'_>) -> Result<(HashSet<String>, bool)> {
     let (mut names, mut all) = (HashSet::new(), true);
     let resources = count.resources;
-    let feed = Mutex::new(Feed::new(found));
+    let feed = Mutex::new(Feed::new(found, UNIT_BYTES));
     // The array that parts are compared with.
     let large: Mutex<Option<Arc<Held>>> = Mutex::new(None);
     let alone = Resources { threads: NonZeroUsize::MIN, progress: None, ..*resources };

@@ -235,7 +235,7 @@ pub fn bundle(inputs: &[PathBuf], output: &Path, options: &BundleOptions<'_>) ->
     };
     let total = found.iter().map(|f| f.size).sum();
     let mut count = Count { resources: &options.resources, total, done: 0, phase: Phase::Compacting };
-    let mut feed = Feed::new(&found);
+    let mut feed = Feed::new(&found, format.compression().block_bytes());
     feed.pass_over(fed)?;
     feed.packing(&choice, options.resources);
     let mut run = Run { options, found: &found, journal: &journal, choice: &choice, coder, fed, skipped: &mut skipped };
