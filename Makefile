@@ -72,7 +72,7 @@ docs: setup-demo ## Build the API documentation, warnings refused
 examples: setup-demo ## Run every example
 	@set -e; for name in $(EXAMPLES); do echo "== $$name"; $(CARGO) run --locked --quiet --example $$name; done
 
-.PHONY: bench bench-memory
+.PHONY: bench bench-memory bench-cold
 bench: setup-demo ## Measure kernels, and whole runs against cp and NumPy
 	$(CARGO) build --locked --release
 	$(CARGO) bench --locked
@@ -87,6 +87,13 @@ bench-memory: setup-demo ## Measure peak memory on 8 GB inputs (writes up to 10 
 bench-bundle: setup-demo ## Measure bundles against tarfile, xz and GNU tar (6 GB of disk; most of an hour is tarfile's)
 	$(CARGO) build --locked --release --bins --example bundle_items
 	$(PYTHON_BIN) scripts/bench_bundle.py --compact "$(TARGET)/release/compact" --items "$(TARGET)/release/examples/bundle_items" --markdown
+
+.PHONY: bench-cold
+# FOLDER: where 12 GB are free; files that are there are used again.
+bench-cold: setup-peers ## Measure one part of large files from a cold process, 20 ms at most (FOLDER=folder, writes 12 GB)
+	$(CARGO) build --locked --release
+	test -f "$(FOLDER)/zstd.h5" || $(PYTHON_BIN) scripts/make_large_hdf5.py "$(FOLDER)" --only zstd
+	$(PYTHON_BIN) scripts/bench_cold.py "$(FOLDER)" --compact "$(TARGET)/release/compact"
 
 .PHONY: bench-coding bench-coding-speed test-bounds
 # DATA: a folder of .npy files, one array each.

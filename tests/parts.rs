@@ -134,6 +134,46 @@ fn any_slice_of_any_container_is_the_slice_of_the_whole_with_any_cache() {
 }
 
 #[test]
+fn slices_of_matrices_met_again_are_the_same_whether_matrices_are_kept_or_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let array = grids(61, 11);
+    for path in files(&folder, &array) {
+        // Nothing kept; room for seven matrices beside the chunks; for all.
+        for cache_bytes in [0, 15_000, 1 << 20] {
+            let options = ReadOptions { cache_bytes, ..ReadOptions::default() };
+            let reader = Reader::open_with(&path.display().to_string(), options).unwrap();
+            let mut random = Random(11);
+            let mut near = 0;
+            for round in 0..300 {
+                if random.below(4) == 0 {
+                    near = random.below(61);
+                }
+                let k = (near + random.below(3)).min(60) as usize;
+                let (i, j) = (random.below(11) as usize, random.below(11) as usize);
+                let name = format!("{} {cache_bytes} round {round}", path.display());
+                let matrix = array.index_axis(ndarray::Axis(0), k);
+                match random.below(4) {
+                    0 => assert_eq!(reader.slice::<f64>(&k.to_string()).unwrap(), matrix.into_dyn(), "{name}"),
+                    1 => {
+                        let row = reader.slice::<f64>(&format!("{k}, {i}")).unwrap();
+                        assert_eq!(row, matrix.row(i).into_dyn(), "{name}");
+                    }
+                    2 => {
+                        let column = reader.slice::<f64>(&format!("{k}, ::-1, {j}")).unwrap();
+                        assert_eq!(column, matrix.slice(ndarray::s![..;-1, j]).into_dyn(), "{name}");
+                    }
+                    _ => {
+                        let some = reader.slice::<f64>(&format!("{k}::-1, {i}, {j}")).unwrap();
+                        let end = k as isize + 1;
+                        assert_eq!(some, array.slice(ndarray::s![..end;-1, i, j]).into_dyn(), "{name}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn one_reader_serves_many_threads() {
     let folder = tempfile::tempdir().unwrap();
     let array = grids(61, 11);
@@ -205,9 +245,10 @@ fn batches_hold_every_row_once_and_follow_from_the_seed_alone() {
             (None, Mixing::Rows),
             (Some(1), Mixing::Rows),
             (Some(1), Mixing::Chunks(None)),
-            (Some(1), Mixing::Chunks(Some(3))),
+            (Some(1), Mixing::Chunks(Some(1))),
+            (Some(2), Mixing::Chunks(Some(3))),
         ] {
-            for size in [1, 8, 61, 100] {
+            for size in [1, 8, 13, 60, 61, 100] {
                 let options = BatchOptions { size, shuffle, mixing, drop_last: false };
                 let all = batches(&open(4, Some(2)), options);
                 assert_eq!(all.len() as u64, 61u64.div_ceil(size.min(61)), "{options:?}");

@@ -1,6 +1,6 @@
 //! A block of elements: one grow-only allocation whose dtype can change, so that workers reuse it.
 
-use bytemuck::{AnyBitPattern, CheckedBitPattern, NoUninit, Pod};
+use bytemuck::{AnyBitPattern, CheckedBitPattern, NoUninit, Pod, Zeroable};
 use half::f16;
 use num_complex::Complex;
 
@@ -8,7 +8,7 @@ use super::{DType, Scalar, dtype};
 use crate::error::{Result, refuse};
 
 /// A Rust type that is an element of some [`DType`].
-pub trait Element: NoUninit + CheckedBitPattern + Send + Sync {
+pub trait Element: NoUninit + CheckedBitPattern + Zeroable + Send + Sync {
     /// The dtype this type is.
     const DTYPE: DType;
 }

@@ -1,10 +1,14 @@
 //! Minibatches along the first axis: in order, mixed chunk by chunk at the decoder's speed, or row by row.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use ndarray::ArrayD;
 
 use super::ahead::Ahead;
-use super::blocks::{room_for, to_array};
-use super::shuffled::{Permutation, derived, shuffle};
+use super::blocks::to_array;
+use super::lots::{Borders, Lot, Lots};
+use super::shuffled::Permutation;
 use super::{Reader, Resources};
 use crate::array::{Buf, Element, Slice, Span};
 use crate::error::{Result, refuse};
@@ -63,17 +67,11 @@ pub struct Batch<T> {
     pub values: ArrayD<T>,
 }
 
-/// Rows read together, in the order in which they are handed out.
-struct Lot {
-    rows: Vec<u64>,
-    values: Buf,
-}
-
 enum From<T> {
     /// Each piece of work is a batch.
     Whole(Ahead<Batch<T>>),
-    /// Batches are cut from lots of rows.
-    Lots { ahead: Ahead<Lot>, now: Option<Lot>, taken: usize },
+    /// Each piece of work is a lot: the batches inside of it, and its rows of those that reach over its ends. `rows` of them are done.
+    Lots { ahead: Ahead<Lot<T>>, borders: Arc<Borders<T>>, reader: Reader, inside: VecDeque<Batch<T>>, rows: u64 },
 }
 
 /// Iterator of [`Batch`]es; made by [`Reader::batches`]. After an error it ends.
@@ -82,9 +80,9 @@ pub struct Batches<T> {
     size: u64,
     drop_last: bool,
     left: u64,
-    /// Elements of a row, and its shape.
-    row: usize,
-    row_shape: Vec<usize>,
+    /// Batches, and rows, handed out so far.
+    next: u64,
+    done: u64,
 }
 
 impl<T> std::fmt::Debug for Batches<T> {
@@ -94,31 +92,22 @@ impl<T> std::fmt::Debug for Batches<T> {
 }
 
 impl<T: Element> Batches<T> {
-    /// Cuts the next batch from lots.
-    fn cut(&mut self, size: u64) -> Result<Batch<T>> {
-        let From::Lots { ahead, now, taken } = &mut self.from else { return refuse!(Usage, "batches come whole") };
-        let mut batch = Batch { rows: Vec::with_capacity(size as usize), values: to_array(&[0], Vec::new())? };
-        let mut values: Vec<T> = Vec::new();
-        if values.try_reserve_exact(size as usize * self.row).is_err() {
-            return refuse!(Io, "no memory for a batch of {size} rows");
-        }
-        while (batch.rows.len() as u64) < size {
-            let lot = match now {
-                Some(lot) if *taken < lot.rows.len() => lot,
-                _ => {
-                    let Some(next) = ahead.next() else { break };
-                    *taken = 0;
-                    now.insert(next?)
+    /// Batch `number`, which ends with row `end` of the order, once all lots that it has rows of are done.
+    fn from_lots(&mut self, number: u64, end: u64) -> Option<Result<Batch<T>>> {
+        let From::Lots { ahead, borders, reader, inside, rows } = &mut self.from else { return None };
+        while *rows < end {
+            match ahead.next()? {
+                Ok(lot) => {
+                    *rows += lot.rows;
+                    inside.extend(lot.inside);
                 }
-            };
-            let n = (lot.rows.len() - *taken).min(size as usize - batch.rows.len());
-            batch.rows.extend_from_slice(&lot.rows[*taken..*taken + n]);
-            values.extend_from_slice(&lot.values.elements::<T>()?[*taken * self.row..(*taken + n) * self.row]);
-            *taken += n;
+                Err(error) => return Some(Err(error)),
+            }
         }
-        let shape: Vec<usize> = std::iter::once(batch.rows.len()).chain(self.row_shape.iter().copied()).collect();
-        batch.values = to_array(&shape, values)?;
-        Ok(batch)
+        match borders.take(number, reader) {
+            Some(batch) => Some(batch),
+            None => inside.pop_front().map(Ok),
+        }
     }
 }
 
@@ -131,13 +120,15 @@ impl<T: Element> Iterator for Batches<T> {
             return None;
         }
         self.left -= size;
+        self.done += size;
         let batch = match &mut self.from {
             From::Whole(ahead) => ahead.next()?,
-            From::Lots { .. } => self.cut(size),
+            From::Lots { .. } => self.from_lots(self.next, self.done)?,
         };
         if batch.is_err() {
             self.left = 0;
         }
+        self.next += 1;
         Some(batch)
     }
 
@@ -161,26 +152,25 @@ impl Reader {
         let size = size.min(all.max(1));
         if options.size > all && drop_last {
             // Not even one full batch.
-            return self.batched(From::Whole(self.ahead(0, 1, |_, _| refuse!(Usage, "no batch"))?), options, 0);
+            return Ok(batched(From::Whole(self.ahead(0, 1, |_, _| refuse!(Usage, "no batch"))?), options, 0));
         }
         let from = match (shuffle, mixing) {
             (None, _) => {
                 let ahead = self.blocks_ahead::<T>(size, all.div_ceil(size))?;
-                return self.batched(From::Whole(self.renamed(ahead)?), options, all);
+                return Ok(batched(From::Whole(self.renamed(ahead)?), options, all));
             }
             (Some(seed), Mixing::Rows) => From::Whole(self.random(all, size, row_bytes, seed)?),
             (Some(seed), Mixing::Chunks(chunks)) => {
-                let ahead = self.lots(all, row_bytes, seed, chunks)?;
-                From::Lots { ahead, now: None, taken: 0 }
+                let (ahead, borders) = self.lots(all, size, row_bytes, seed, chunks)?;
+                From::Lots { ahead, borders, reader: self.clone(), inside: VecDeque::new(), rows: 0 }
             }
         };
-        self.batched(from, options, all)
+        Ok(batched(from, options, all))
     }
 
-    fn batched<T>(&self, from: From<T>, options: BatchOptions, left: u64) -> Result<Batches<T>> {
-        let row_shape: Vec<usize> = self.spec().shape().iter().skip(1).map(|d| *d as usize).collect();
-        let row = row_shape.iter().product();
-        Ok(Batches { from, size: options.size, drop_last: options.drop_last, left, row, row_shape })
+    /// The shape of so many rows.
+    pub(super) fn shape_of(&self, rows: usize) -> Vec<usize> {
+        std::iter::once(rows).chain(self.spec().shape().iter().skip(1).map(|d| *d as usize)).collect()
     }
 
     /// Blocks as batches, made by the calling thread from what others decode.
@@ -213,7 +203,7 @@ impl Reader {
     }
 
     /// Reads rows, in the order given, into `to`.
-    fn read_rows(&self, rows: &[u64], to: &mut Buf, work: &mut Work) -> Result<()> {
+    pub(super) fn read_rows(&self, rows: &[u64], to: &mut Buf, work: &mut Work) -> Result<()> {
         let resources: Resources<'static> = self.options.resources();
         self.with_view(Axes::C, Some(&Slice::default()), &resources, |view, _| {
             let row = view.spec().count() / view.spec().shape().first().copied().unwrap_or(1).max(1);
@@ -229,52 +219,46 @@ impl Reader {
         let order = Permutation::new(all, seed);
         let make = move |i: u64, work: &mut Work| {
             let rows: Vec<u64> = (i * size..((i + 1) * size).min(all)).map(|k| order.at(k)).collect();
-            let mut values = Buf::new();
+            let [mut buf, other] = std::mem::take(&mut work.gather);
             // Chunks met again in later batches may still be in the cache.
             work.keep = true;
-            reader.read_rows(&rows, &mut values, work)?;
-            let shape: Vec<usize> = std::iter::once(rows.len() as u64)
-                .chain(reader.spec().shape().iter().skip(1).copied())
-                .map(|d| d as usize)
-                .collect();
-            let values = to_array(&shape, values.elements::<T>()?.to_vec())?;
+            reader.read_rows(&rows, &mut buf, work)?;
+            let mut values: Vec<T> = Vec::new();
+            if values.try_reserve_exact(buf.len()).is_err() {
+                return refuse!(Io, "no memory for a batch of {} rows", rows.len());
+            }
+            values.extend_from_slice(buf.elements::<T>()?);
+            work.gather = [buf, other];
+            let values = to_array(&reader.shape_of(rows.len()), values)?;
             Ok(Batch { rows, values })
         };
         self.ahead(all.div_ceil(size), 2 * row_bytes.saturating_mul(size), make)
     }
 
     /// Lots of rows: some stretches of rows (chunks), drawn at random, their rows mixed.
-    fn lots(&self, all: u64, row_bytes: u64, seed: u64, chunks: Option<u64>) -> Result<Ahead<Lot>> {
+    fn lots<T: Element>(
+        &self,
+        all: u64,
+        size: u64,
+        row_bytes: u64,
+        seed: u64,
+        chunks: Option<u64>,
+    ) -> Result<(Ahead<Lot<T>>, Arc<Borders<T>>)> {
         // What follows may depend on the file and the options alone: the order is the seed's.
-        let rows = self.chunk_rows().unwrap_or((STRETCH_BYTES / row_bytes.max(1)).max(1)).min(all.max(1));
-        let bytes = row_bytes.saturating_mul(rows).max(1);
-        let stretches = all.div_ceil(rows);
+        let stretch = self.chunk_rows().unwrap_or((STRETCH_BYTES / row_bytes.max(1)).max(1)).min(all.max(1));
+        let bytes = row_bytes.saturating_mul(stretch).max(1);
+        let stretches = all.div_ceil(stretch);
         let each = chunks.unwrap_or((MIXED_BYTES / bytes).max(2)).clamp(1, stretches.max(1));
-        let order = Permutation::new(stretches, seed);
-        let reader = self.clone();
-        let make = move |i: u64, work: &mut Work| {
-            let drawn: Vec<u64> = (i * each..((i + 1) * each).min(stretches)).map(|k| order.at(k)).collect();
-            let stretch = |s: u64| s * rows..((s + 1) * rows).min(all);
-            let mut mixed: Vec<u64> = drawn.iter().flat_map(|s| stretch(*s)).collect();
-            shuffle(&mut mixed, derived(seed, i));
-            let mut place: Vec<(u64, usize)> = mixed.iter().copied().zip(0..).collect();
-            place.sort_unstable();
-            let mut values = room_for(&reader, mixed.len() as u64)?;
-            let [mut buf, other] = std::mem::take(&mut work.gather);
-            for s in drawn {
-                let want: Vec<u64> = stretch(s).collect();
-                reader.read_rows(&want, &mut buf, work)?;
-                let size = (buf.bytes().len() / want.len().max(1)).max(1);
-                for (row, bytes) in want.iter().zip(buf.bytes().chunks_exact(size)) {
-                    if let Ok(found) = place.binary_search_by_key(row, |(r, _)| *r) {
-                        let to = place[found].1 * size;
-                        values.bytes_mut()[to..to + size].copy_from_slice(bytes);
-                    }
-                }
-            }
-            work.gather = [buf, other];
-            Ok(Lot { rows: mixed, values })
-        };
-        self.ahead(stretches.div_ceil(each.max(1)), bytes.saturating_mul(each + 1), make)
+        let lots = Lots { all, stretch, each, size, seed, order: Permutation::new(stretches, seed) };
+        let borders = Arc::new(Borders::new());
+        let (reader, shared) = (self.clone(), Arc::clone(&borders));
+        let make = move |i: u64, work: &mut Work| lots.make(i, &reader, &shared, work);
+        // A lot as it is, a stretch on its way there, and a batch that reaches over the end.
+        let share = bytes.saturating_mul(each + 1).saturating_add(row_bytes.saturating_mul(size));
+        Ok((self.ahead(stretches.div_ceil(each.max(1)), share, make)?, borders))
     }
+}
+
+fn batched<T>(from: From<T>, options: BatchOptions, left: u64) -> Batches<T> {
+    Batches { from, size: options.size, drop_last: options.drop_last, left, next: 0, done: 0 }
 }

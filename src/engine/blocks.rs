@@ -6,7 +6,7 @@ use ndarray::{ArrayD, IxDyn};
 
 use super::ahead::Ahead;
 use super::{BLOCK_BYTES, Reader, Resources, prefer};
-use crate::array::{AxisSlice, Buf, Element, Slice, Span};
+use crate::array::{AxisSlice, Element, Slice, Span};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::Work;
 use crate::recipe::Axes;
@@ -171,12 +171,4 @@ impl Reader {
 pub(super) fn to_array<T>(shape: &[usize], values: Vec<T>) -> Result<ArrayD<T>> {
     ArrayD::from_shape_vec(IxDyn(shape), values)
         .map_err(|e| Error::new(ErrorKind::Usage, format!("a block of shape {shape:?} does not fit an ndarray: {e}")))
-}
-
-/// A buffer with room for `rows` of an array.
-pub(super) fn room_for(reader: &Reader, rows: u64) -> Result<Buf> {
-    let all = reader.spec().shape().first().copied().unwrap_or(1).max(1);
-    let mut buf = Buf::new();
-    buf.reset(reader.spec().dtype(), reader.spec().count() / all * rows)?;
-    Ok(buf)
 }

@@ -13,7 +13,9 @@ mod fit;
 mod grow;
 #[cfg(feature = "hdf5")]
 mod hdf5;
+mod held;
 mod inside;
+mod lots;
 mod many;
 mod memory;
 mod ordered;

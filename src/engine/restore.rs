@@ -6,6 +6,7 @@ use std::time::Instant;
 use ndarray::ArrayD;
 
 use super::compact::{format_of, never_the_input};
+use super::held::{Held, Units};
 use super::inside::{self, Inside};
 use super::memory::Gather;
 use super::reading::{DEFAULT_CACHE, ReadOptions, SMALL_BYTES, Works};
@@ -73,6 +74,8 @@ pub struct Reader {
     pub(super) axes: Axes,
     pub(super) options: ReadOptions,
     pub(super) works: Arc<Works>,
+    /// Restored matrices, where those are kept.
+    pub(super) units: Option<Arc<Units>>,
 }
 
 impl Reader {
@@ -92,7 +95,6 @@ impl Reader {
     }
 
     pub(crate) fn of_with(mut opened: Opened, options: ReadOptions) -> Result<Self> {
-        opened.keep_chunks(options.cache_bytes);
         let record = opened.record()?;
         let (pipeline, shown, axes) = match &record {
             Some(record) => (record.shown_through()?, record.shown()?, record.axes),
@@ -101,7 +103,10 @@ impl Reader {
                 (Pipeline::bind(opened.spec(), &[])?, opened.shown().clone(), axes)
             }
         };
-        Ok(Self { opened: Arc::new(opened), record, pipeline, shown, axes, options, works: Arc::default() })
+        // Half for either side, where both are kept.
+        let units = Units::new(&pipeline, options.cache_bytes / 2).map(Arc::new);
+        opened.keep_chunks(if units.is_some() { options.cache_bytes / 2 } else { options.cache_bytes });
+        Ok(Self { opened: Arc::new(opened), record, pipeline, shown, axes, options, works: Arc::default(), units })
     }
 
     /// Dtype and shape of the original array.
@@ -172,8 +177,18 @@ impl Reader {
 
     /// As [`Reader::slice`], with the slice as a value (`ndarray`'s `s![…]` converts into one).
     pub fn slice_with<T: Element>(&self, slice: &Slice) -> Result<ArrayD<T>> {
-        let (spec, buf) = self.part(slice)?;
-        to_ndarray(&spec, &buf)
+        self.with_view(Axes::C, Some(slice), &self.options.resources(), |view, unit| {
+            if view.spec().bytes() > SMALL_BYTES {
+                return to_ndarray(view.spec(), &self.gathered(view, unit, &self.options.resources())?);
+            }
+            self.works.with(self, |work| {
+                let [mut buf, other] = std::mem::take(&mut work.gather);
+                let read = view.read(&[Span::new(0, view.spec().count())], &mut buf, work);
+                let array = read.and_then(|()| to_ndarray(view.spec(), &buf));
+                work.gather = [buf, other];
+                array
+            })
+        })
     }
 
     /// A slice of the original array, of whatever dtype it is.
@@ -184,17 +199,25 @@ impl Reader {
     /// As [`Reader::part`], with threads and memory to choose. The result itself comes on top of the memory bound.
     pub fn part_with(&self, slice: &Slice, resources: &Resources<'_>) -> Result<(Spec, Buf)> {
         self.with_view(Axes::C, Some(slice), resources, |view, unit| {
-            let mut buf = Buf::new();
-            buf.reset(view.spec().dtype(), view.spec().count())?;
-            if view.spec().bytes() <= SMALL_BYTES {
+            let buf = if view.spec().bytes() <= SMALL_BYTES {
+                let mut buf = Buf::new();
                 let whole = [Span::new(0, view.spec().count())];
                 self.works.with(self, |work| view.read(&whole, &mut buf, work))?;
-                return Ok((view.spec().clone(), buf));
-            }
-            let to = Gather::new(&mut buf);
-            run(&self.flow(view, unit), &to, None, resources)?;
+                buf
+            } else {
+                self.gathered(view, unit, resources)?
+            };
             Ok((view.spec().clone(), buf))
         })
+    }
+
+    /// All of `view`, read by all threads.
+    fn gathered(&self, view: &dyn Source, unit: u64, resources: &Resources<'_>) -> Result<Buf> {
+        let mut buf = Buf::new();
+        buf.reset(view.spec().dtype(), view.spec().count())?;
+        let to = Gather::new(&mut buf);
+        run(&self.flow(view, unit), &to, None, resources)?;
+        Ok(buf)
     }
 
     /// How `view` of the original array is cut.
@@ -229,17 +252,25 @@ impl Reader {
         let pieces = if slice.is_none() { spooled::by_pieces(opened, resources)? } else { None };
         let stored: &dyn Source = pieces.as_ref().map_or(opened, |s| s);
         let restoring = self.pipeline.restoring(stored);
+        let held;
+        let restoring: &dyn Source = match (&self.units, slice) {
+            (Some(units), Some(_)) => {
+                held = Held { inner: &restoring, units };
+                &held
+            }
+            _ => &restoring,
+        };
         let unit = self.pipeline.unit().input;
         let (spool, transposed);
         let (view, unit): (&dyn Source, u64) = if self.axes == axes || self.shown.shape().len() < 2 {
-            (&restoring, unit)
+            (restoring, unit)
         } else if unit > 1 && slice.is_none() {
             // Units would be taken apart for every slab; made whole once, their elements are only moved.
-            spool = spooled::in_order(&self.flow(&restoring, unit), resources)?;
+            spool = spooled::in_order(&self.flow(restoring, unit), resources)?;
             transposed = Transposed::new(&spool, resources.share())?;
             (&transposed, 1)
         } else {
-            transposed = Transposed::new(&restoring, resources.share())?;
+            transposed = Transposed::new(restoring, resources.share())?;
             (&transposed, 1)
         };
         match slice {

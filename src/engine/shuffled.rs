@@ -38,14 +38,40 @@ impl Permutation {
         }
     }
 
+    /// The `i` for which [`at`](Self::at) gives `x`, for `x < n`.
+    pub(super) fn place_of(&self, x: u64) -> u64 {
+        let mut i = x;
+        loop {
+            i = self.decipher(i);
+            if i < self.n || self.n == 0 {
+                return i;
+            }
+        }
+    }
+
     fn cipher(&self, x: u64) -> u64 {
-        let mask = (1u64 << self.half) - 1;
-        let (mut left, mut right) = (x >> self.half, x & mask);
+        let (mut left, mut right) = (x >> self.half, x & self.mask());
         for round in 0..ROUNDS {
-            (left, right) =
-                (right, left ^ (mix(right ^ self.seed.wrapping_add(round.wrapping_mul(0xA5A5_5A5B))) & mask));
+            (left, right) = (right, left ^ self.turned(right, round));
         }
         left << self.half | right
+    }
+
+    fn decipher(&self, x: u64) -> u64 {
+        let (mut left, mut right) = (x >> self.half, x & self.mask());
+        for round in (0..ROUNDS).rev() {
+            (left, right) = (right ^ self.turned(left, round), left);
+        }
+        left << self.half | right
+    }
+
+    fn mask(&self) -> u64 {
+        (1u64 << self.half) - 1
+    }
+
+    /// What one half does to the other.
+    fn turned(&self, half: u64, round: u64) -> u64 {
+        mix(half ^ self.seed.wrapping_add(round.wrapping_mul(0xA5A5_5A5B))) & self.mask()
     }
 }
 
@@ -73,6 +99,7 @@ mod tests {
         for n in [0, 1, 2, 3, 4, 5, 17, 64, 1000, 4097] {
             let permutation = Permutation::new(n, 7);
             let mut seen: Vec<u64> = (0..n).map(|i| permutation.at(i)).collect();
+            assert!(seen.iter().enumerate().all(|(i, x)| permutation.place_of(*x) == i as u64));
             seen.sort_unstable();
             assert_eq!(seen, (0..n).collect::<Vec<_>>());
         }

@@ -1,5 +1,6 @@
 //! A recipe bound to an array: seen through it from either end, a file is again an array that can be read in parts.
 
+mod cache;
 mod chain;
 mod source;
 mod work;
@@ -10,6 +11,7 @@ use crate::array::{Spec, index_of};
 use crate::error::{Error, Result};
 use crate::transform::{Copies, Fidelity, Io, Step, Unit};
 
+pub(crate) use cache::Cache;
 pub use chain::{Packing, Restoring};
 pub use source::{Grain, Memory, Sink, Sliced, Source};
 pub use work::{StepTally, Tally, Work};
@@ -96,6 +98,11 @@ impl Pipeline {
     /// Whether the same bits come back.
     pub fn is_exact(&self) -> bool {
         self.measure.last.is_none()
+    }
+
+    /// Whether a step keeps one of every two equal elements, as of symmetric matrices.
+    pub(crate) fn has_twins(&self) -> bool {
+        self.stages.iter().any(|s| s.step.transform().copies() == Copies::Twins)
     }
 
     /// Whether every step works on single elements, so that the order of the axes does not matter to it.

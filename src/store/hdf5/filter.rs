@@ -90,6 +90,23 @@ pub(super) fn check_coded(infos: &[FilterInfo], stored: Option<(&Spec, ByteOrder
     Ok(())
 }
 
+/// The bytes of a decoded chunk, in whatever memory they were decoded to.
+#[derive(Debug)]
+pub(super) enum Bytes {
+    Plain(Vec<u8>),
+    /// As our own filter leaves them.
+    Elements(Buf),
+}
+
+impl Bytes {
+    pub(super) fn get(&self) -> &[u8] {
+        match self {
+            Bytes::Plain(bytes) => bytes,
+            Bytes::Elements(elements) => elements.bytes(),
+        }
+    }
+}
+
 /// The first `len` bytes of a grow-only buffer.
 pub(super) fn room(buffer: &mut Vec<u8>, len: usize) -> Result<&mut [u8]> {
     if buffer.len() < len {
@@ -292,13 +309,7 @@ impl Filters {
                 Place::Out => return refuse!(Corrupt, "a chunk is decoded too early"),
             };
             if f == Filter::Fletcher32 {
-                let Some((data, sum)) = input.split_last_chunk::<CHECKSUM>() else {
-                    return refuse!(Corrupt, "a chunk of {} bytes holds no checksum", input.len());
-                };
-                if !fletcher::matches(data, *sum) {
-                    return refuse!(Corrupt, "a chunk does not match its checksum (fletcher32): the file is damaged");
-                }
-                len = data.len();
+                len = checked(input)?.len();
                 continue;
             }
             // The last one writes to its final place.
@@ -339,16 +350,60 @@ impl Filters {
         Ok(())
     }
 
-    /// Runs our own filter back; the elements' bytes go to `target` as they would lie in the file.
-    fn decode_coded(&self, input: &[u8], target: &mut [u8], kept: &mut (filter::Scratch, Buf)) -> Result<usize> {
+    /// Decodes one chunk of `wanted` bytes from the first `len` bytes of `raw` into memory of its own. Where one filter does all the
+    /// work, or none but the checksum, nothing is copied: most of what a single slice costs is touching new memory.
+    pub(super) fn decode_new(
+        &self,
+        skipped: u32,
+        raw: &mut Vec<u8>,
+        len: usize,
+        wanted: usize,
+        scratch: &mut Scratch,
+    ) -> Result<Bytes> {
+        if self.list == [Filter::Coded] && skipped == 0 {
+            let mut elements = self.decode_elements(&raw[..len], &mut scratch.coded)?;
+            let chunk = elements.bytes_mut();
+            if chunk.len() != wanted {
+                return refuse!(Corrupt, "a chunk holds {} bytes where its shape asks for {wanted}", chunk.len());
+            }
+            if let Some(ChunkSpec { spec, order }) = &self.coded {
+                order.to_native(spec.dtype(), chunk);
+            }
+            return Ok(Bytes::Elements(elements));
+        }
+        if self.active(skipped).eq([Filter::Fletcher32]) {
+            let data = checked(&raw[..len])?.len();
+            if data != wanted {
+                return refuse!(Corrupt, "a chunk holds {data} bytes where its shape asks for {wanted}");
+            }
+            let mut chunk = std::mem::take(raw);
+            chunk.truncate(data);
+            return Ok(Bytes::Plain(chunk));
+        }
+        let mut chunk = Vec::new();
+        self.decode(skipped, &raw[..len], room(&mut chunk, wanted)?, scratch)?;
+        Ok(Bytes::Plain(chunk))
+    }
+
+    /// Runs our own filter back, to elements in native byte order; the buffer is taken out of `kept`.
+    fn decode_elements(&self, input: &[u8], kept: &mut (filter::Scratch, Buf)) -> Result<Buf> {
         let Some(chunk) = &self.coded else { return refuse!(Corrupt, "a filter (ndcompact) without parameters") };
         let (scratch, buf) = kept;
         filter::decode(&chunk.spec, input, scratch, buf)?;
+        Ok(std::mem::take(buf))
+    }
+
+    /// Runs our own filter back; the elements' bytes go to `target` as they would lie in the file.
+    fn decode_coded(&self, input: &[u8], target: &mut [u8], kept: &mut (filter::Scratch, Buf)) -> Result<usize> {
+        let buf = self.decode_elements(input, kept)?;
         let Some(target) = target.get_mut(..buf.bytes().len()) else {
             return refuse!(Corrupt, "a chunk holds {} bytes where fewer are expected", buf.bytes().len());
         };
         target.copy_from_slice(buf.bytes());
-        chunk.order.to_native(chunk.spec.dtype(), target);
+        if let Some(ChunkSpec { spec, order }) = &self.coded {
+            order.to_native(spec.dtype(), target);
+        }
+        kept.1 = buf;
         Ok(target.len())
     }
 
@@ -383,6 +438,17 @@ impl Filters {
         sum.copy_from_slice(&fletcher::fletcher32(data).to_le_bytes());
         Ok((skipped, stored))
     }
+}
+
+/// A chunk without the checksum at its end, which it matches.
+fn checked(chunk: &[u8]) -> Result<&[u8]> {
+    let Some((data, sum)) = chunk.split_last_chunk::<CHECKSUM>() else {
+        return refuse!(Corrupt, "a chunk of {} bytes holds no checksum", chunk.len());
+    };
+    if !fletcher::matches(data, *sum) {
+        return refuse!(Corrupt, "a chunk does not match its checksum (fletcher32): the file is damaged");
+    }
+    Ok(data)
 }
 
 fn deflate(level: u8, kept: &mut Option<(u8, Deflater)>, input: &[u8], out: &mut Vec<u8>) -> Result<Option<usize>> {

@@ -5,7 +5,6 @@
 
 mod attribute;
 mod boxes;
-mod cache;
 mod codec;
 mod container;
 mod filter;

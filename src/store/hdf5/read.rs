@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::attribute::RECIPE;
 use super::boxes::Boxes;
-use super::cache::ChunkCache;
-use super::filter::{Filters, Scratch, check_coded, room};
+use super::filter::{Bytes, Filters, Scratch, check_coded, room};
 use super::grid::{Grid, boxes};
 use super::layout;
 use super::list::{Described, absolute, describe, named, only, open_file};
@@ -20,7 +19,7 @@ use super::table::{self, Table};
 use super::tiles::{self, TILES, Tiles};
 use crate::array::{Buf, ByteOrder, Span, Spec, total};
 use crate::error::{Error, Result, refuse};
-use crate::pipeline::{Grain, Source, Work};
+use crate::pipeline::{Cache, Grain, Source, Work};
 
 /// Bytes of decoded chunks that a worker keeps; at least two chunks are kept.
 const CACHE_BYTES: u64 = 8 << 20;
@@ -67,7 +66,7 @@ pub struct Dataset {
     file: File,
     key: usize,
     /// Decoded chunks for all threads; without it each worker keeps some of its own.
-    cache: Option<ChunkCache>,
+    cache: Option<Cache<Bytes>>,
     // Last, so that it is closed last.
     dataset: Id,
 }
@@ -265,7 +264,7 @@ impl Dataset {
                     cache.get_or_make(number, chunk_bytes, decode).map_err(failed)?
                 };
                 if let Some(decoded) = decoded {
-                    self.hand_out(group, &decoded, out);
+                    self.hand_out(group, decoded.get(), out);
                     continue;
                 }
                 if !is_whole {
@@ -327,16 +326,13 @@ impl Dataset {
     /// The decoded bytes of a chunk, in memory of their own.
     fn decode_new(
         &self,
-        chunks: (&Filters, &Table),
+        (filters, table): (&Filters, &Table),
         number: u64,
         bytes: u64,
         kept: &mut Kept,
-    ) -> Result<Option<Vec<u8>>> {
-        let Some(fetched) = self.fetch(chunks, number, bytes, &mut kept.raw)? else { return Ok(None) };
-        let mut decoded = Vec::new();
-        let target = room(&mut decoded, bytes as usize)?;
-        chunks.0.decode(fetched.skipped, &kept.raw[..fetched.bytes], target, &mut kept.scratch)?;
-        Ok(Some(decoded))
+    ) -> Result<Option<Bytes>> {
+        let Some(fetched) = self.fetch((filters, table), number, bytes, &mut kept.raw)? else { return Ok(None) };
+        filters.decode_new(fetched.skipped, &mut kept.raw, fetched.bytes, bytes as usize, &mut kept.scratch).map(Some)
     }
 
     /// The decoded bytes of a chunk, kept for the worker's next read; `None` where it was never written.

@@ -3,12 +3,12 @@
 use std::fs::File;
 
 use super::super::attribute::RECIPE;
-use super::super::cache::ChunkCache;
 use super::super::filter::room;
 use super::super::raw::{self, Id};
 use super::{Access, Dataset};
 use crate::array::{ByteOrder, Spec};
 use crate::error::Result;
+use crate::pipeline::Cache;
 use crate::transform::Fill;
 
 impl Dataset {
@@ -52,7 +52,7 @@ impl Dataset {
 
     /// Keeps up to `bytes` of decoded chunks as long as this is open, for all threads that read it; 0 keeps none.
     pub(in crate::store) fn keep_chunks(&mut self, bytes: u64) {
-        self.cache = (bytes > 0).then(|| ChunkCache::new(bytes));
+        self.cache = (bytes > 0).then(|| Cache::new(bytes));
         if let Access::Tiles { inner, .. } = &mut self.access {
             inner.keep_chunks(bytes);
         }

@@ -1,22 +1,24 @@
-//! Decoded chunks that stay in memory from read to read, for all threads: least recently used first out.
+//! What is dear to make (decoded chunks, restored matrices) and stays in memory from read to read, for all threads: least recently used
+//! first out.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
 
-type Value = Arc<Vec<u8>>;
-
-/// Decoded chunks by number, of bounded size in all. A chunk that several threads want at once is decoded by one of them.
+/// Values by number, of bounded size in all. One that several threads want at once is made by one of them.
 #[derive(Debug)]
-pub(super) struct ChunkCache {
+pub(crate) struct Cache<V> {
     most: u64,
-    state: Mutex<State>,
+    state: Mutex<State<V>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    slots: HashMap<u64, Slot>,
+/// Empty while it is being made.
+type Place<V> = Arc<Mutex<Option<Arc<V>>>>;
+
+#[derive(Debug)]
+struct State<V> {
+    slots: HashMap<u64, Slot<V>>,
     /// Numbers by the time of their last use.
     order: BTreeMap<u64, u64>,
     bytes: u64,
@@ -24,15 +26,14 @@ struct State {
 }
 
 #[derive(Debug)]
-struct Slot {
+struct Slot<V> {
     used: u64,
     bytes: u64,
-    /// Empty while it is being decoded.
-    value: Arc<Mutex<Option<Value>>>,
+    value: Place<V>,
 }
 
-impl State {
-    fn touch(&mut self, number: u64) -> Option<Arc<Mutex<Option<Value>>>> {
+impl<V> State<V> {
+    fn touch(&mut self, number: u64) -> Option<Place<V>> {
         let slot = self.slots.get_mut(&number)?;
         self.clock += 1;
         self.order.remove(&slot.used);
@@ -49,31 +50,32 @@ impl State {
     }
 }
 
-impl ChunkCache {
-    /// A cache of up to `most` bytes; a chunk that a thread is just reading may stand beside it.
-    pub(super) fn new(most: u64) -> Self {
-        Self { most, state: Mutex::default() }
+impl<V> Cache<V> {
+    /// A cache of up to `most` bytes; a value that a thread is just reading may stand beside it.
+    pub(crate) fn new(most: u64) -> Self {
+        let state = State { slots: HashMap::new(), order: BTreeMap::new(), bytes: 0, clock: 0 };
+        Self { most, state: Mutex::new(state) }
     }
 
-    /// Whether chunks of `bytes` are kept at all.
-    pub(super) fn takes(&self, bytes: u64) -> bool {
+    /// Whether values of `bytes` are kept at all.
+    pub(crate) fn takes(&self, bytes: u64) -> bool {
         bytes <= self.most
     }
 
-    /// A chunk, if it is there and decoded.
-    pub(super) fn get(&self, number: u64) -> Option<Value> {
+    /// A value, if it is there and made.
+    pub(crate) fn get(&self, number: u64) -> Option<Arc<V>> {
         let value = self.state.lock().unwrap_or_else(PoisonError::into_inner).touch(number)?;
         let value = value.try_lock().ok()?;
         value.clone()
     }
 
-    /// A chunk of `bytes`, from memory or made by `make`; `None` where `make` finds none.
-    pub(super) fn get_or_make(
+    /// A value of `bytes`, from memory or made by `make`; `None` where `make` finds none.
+    pub(crate) fn get_or_make(
         &self,
         number: u64,
         bytes: u64,
-        make: impl FnOnce() -> Result<Option<Vec<u8>>>,
-    ) -> Result<Option<Value>> {
+        make: impl FnOnce() -> Result<Option<V>>,
+    ) -> Result<Option<Arc<V>>> {
         let slot = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             match state.touch(number) {
@@ -84,7 +86,7 @@ impl ChunkCache {
                         state.forget(oldest);
                     }
                     state.bytes += bytes;
-                    let slot = Slot { used: 0, bytes, value: Arc::default() };
+                    let slot = Slot { used: 0, bytes, value: Arc::new(Mutex::new(None)) };
                     let value = Arc::clone(&slot.value);
                     state.slots.insert(number, slot);
                     state.touch(number);
@@ -92,7 +94,7 @@ impl ChunkCache {
                 }
             }
         };
-        // Whoever comes second waits here for the first, and finds the chunk decoded.
+        // Whoever comes second waits here for the first, and finds it made.
         let mut value = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = &*value {
             return Ok(Some(Arc::clone(value)));
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
     use crate::error::refuse;
 
-    fn decode(cache: &ChunkCache, number: u64) -> bool {
+    fn decode(cache: &Cache<Vec<u8>>, number: u64) -> bool {
         let mut made = false;
         let value = cache
             .get_or_make(number, 10, || {
@@ -130,8 +132,8 @@ mod tests {
     }
 
     #[test]
-    fn the_chunk_used_longest_ago_goes_first_and_the_bound_holds() {
-        let cache = ChunkCache::new(30);
+    fn the_value_used_longest_ago_goes_first_and_the_bound_holds() {
+        let cache = Cache::new(30);
         assert!(decode(&cache, 1) && decode(&cache, 2) && decode(&cache, 3));
         assert!(!decode(&cache, 1));
         assert!(decode(&cache, 4));
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_fails_or_is_not_there_is_not_kept() {
-        let cache = ChunkCache::new(30);
+        let cache = Cache::new(30);
         assert!(cache.get_or_make(7, 10, || refuse!(Corrupt, "damaged")).is_err());
         assert!(cache.get_or_make(7, 10, || Ok(None)).unwrap().is_none());
         assert!(cache.get(7).is_none());
@@ -151,8 +153,8 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_want_the_same_chunk_decode_it_once() {
-        let cache = ChunkCache::new(1000);
+    fn threads_that_want_the_same_value_make_it_once() {
+        let cache = Cache::new(1000);
         let made = std::sync::atomic::AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..8 {
