@@ -326,9 +326,9 @@ fn what_cannot_grow_says_why() {
     desk.write("mask.npy", "|b1", &[9], &[1, 0, 1, 0, 0, 1, 1, 1, 0]);
     desk.write("scalar.npy", "<f8", &[], &bytes(&[1.0]));
     desk.done(&["m.npy", "--triangle", "-o", "t.npy"]);
-    desk.done(&["mask.npy", "--bits", "-o", "b.npy"]);
+    desk.done(&["mask.npy", "--bits", "-o", "b.h5"]);
     assert!(desk.fails(2, &["append", "t.npy", "m.npy"]).contains("need the first axis whole"));
-    assert!(desk.fails(2, &["append", "b.npy", "mask.npy"]).contains("need the first axis whole"));
+    assert!(desk.fails(2, &["append", "b.h5", "mask.npy"]).contains("need the first axis whole"));
     assert!(desk.fails(2, &["append", "scalar.npy", "m.npy"]).contains("none to append along"));
     assert!(desk.fails(2, &["append", "-", "m.npy"]).contains("standard input"));
     assert!(desk.fails(2, &["append", "m.npy", "-", "-"]).contains("once"));
@@ -341,6 +341,54 @@ fn what_cannot_grow_says_why() {
     let place = Place { path: desk.path("new.h5"), member: None };
     let refused = ArrayWriter::create(&place, DType::F64, &[3], &options).unwrap_err();
     assert!(refused.to_string().contains("range"), "{refused}");
+}
+
+#[test]
+fn bits_along_the_only_axis_fill_up_the_last_byte() {
+    let desk = Desk::new();
+    let values: Vec<u8> = (0..41u32).map(|i| (i * i % 7 > 3) as u8).collect();
+    for (dtype, flag, scale) in [("|b1", "--bits", 1), ("|u1", "--bits=3", 5), ("|u1", "--bits=5", 27)] {
+        let values: Vec<u8> = values.iter().map(|v| v * scale).collect();
+        let write = |name: &str, part: &[u8]| desk.write(name, dtype, &[part.len()], part);
+        for cuts in [[0, 3, 11], [8, 16, 24], [1, 1, 40], [13, 29, 41]] {
+            for (name, part) in ["p0.npy", "p1.npy", "p2.npy", "p3.npy"].iter().zip([
+                &values[..cuts[0]],
+                &values[cuts[0]..cuts[1]],
+                &values[cuts[1]..cuts[2]],
+                &values[cuts[2]..],
+            ]) {
+                write(name, part);
+            }
+            write("all.npy", &values);
+            desk.done(&["p0.npy", flag, "-o", "b.npy", "--force"]);
+            desk.done(&["append", "b.npy", "p1.npy"]);
+            desk.done(&["append", "b.npy", "p2.npy", "p3.npy", "--dry-run"]);
+            let done = desk.json(&["append", "b.npy", "p2.npy", "p3.npy", "--json"]);
+            assert_eq!(
+                (&done["shape"][0], &done["made_anew"], &done["exact"]),
+                (&41.into(), &true.into(), &true.into())
+            );
+            desk.done(&["verify", "all.npy", "b.npy"]);
+            desk.done(&["all.npy", flag, "-o", "whole.npy", "--force"]);
+            assert!(fs::read(desk.path("whole.npy")).unwrap() == fs::read(desk.path("b.npy")).unwrap());
+        }
+        let before = fs::read(desk.path("b.npy")).unwrap();
+        let left = |args: &[&str], code: i32, says: &str| {
+            let message = desk.fails(code, args);
+            assert!(message.contains(says), "{message}");
+            assert!(fs::read(desk.path("b.npy")).unwrap() == before);
+        };
+        desk.write("large.npy", dtype, &[3], &[1, 200, 1]);
+        let bad = if dtype == "|b1" { "neither 0 nor 1" } else { "does not fit" };
+        left(&["append", "b.npy", "large.npy"], 1, bad);
+        desk.write("wide.npy", dtype, &[3, 2], &[0; 6]);
+        left(&["append", "b.npy", "wide.npy"], 2, "(3, 2)");
+        desk.write("float.npy", "<f4", &[3], &[0; 12]);
+        left(&["append", "b.npy", "float.npy"], 2, "float32");
+    }
+    desk.write("f.npy", "<f8", &[5], &bytes(&[0.0, 1.001, 2.0, 3.0, 1.0]));
+    desk.done(&["f.npy", "--scale-offset", "1", "--bits", "-o", "lossy.npy"]);
+    assert!(desk.fails(2, &["append", "lossy.npy", "f.npy"]).contains("restore it"));
 }
 
 #[test]

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use ndarray::{Array1, ArrayD, IxDyn};
 use ndcompact::array::Buf;
 use ndcompact::coding::CodingAsk;
-use ndcompact::collect::ragged::{MARK, Ragged, RaggedOptions, RaggedWriter};
-use ndcompact::engine::{CodedOptions, WriterOptions};
+use ndcompact::collect::ragged::{MARK, Ragged, RaggedOptions, RaggedWriter, Range, ScatterOptions, scatter};
+use ndcompact::engine::{CodedOptions, Resources, WriterOptions};
 use ndcompact::error::ErrorKind;
 use ndcompact::pipeline::{Sink, Work};
 use ndcompact::recipe::asks_from_json;
 use ndcompact::store::hdf5::{AttributeValue, ChunkAsk, Container, Dataset, Options, Overhead, Writer};
-use ndcompact::store::{Place, Replace};
+use ndcompact::store::{Archive, NpzCodec, Place, Replace};
 use ndcompact::{DType, Reader, Spec};
 use proptest::prelude::*;
 
@@ -182,6 +182,47 @@ fn a_writer_that_is_dropped_leaves_nothing_and_other_items_are_refused() {
     assert_eq!(std::fs::read(&path).unwrap(), before);
     let e = Ragged::create(&path, DType::I32, 2, &RaggedOptions::default()).unwrap_err();
     assert_eq!(e.kind(), ErrorKind::Exists);
+}
+
+#[test]
+fn items_are_restored_on_any_number_of_threads_into_the_same_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.h5");
+    // Small ones, none at all, and ones that are read in parts.
+    let sizes = [3, 0, 1_300_000, 7, 1_048_577, 20_000].into_iter().cycle().take(14);
+    let items: Vec<_> =
+        sizes.chain(std::iter::repeat_n(5, 3000)).enumerate().map(|(i, n)| item(i as u64, &[n])).collect();
+    write(Ragged::create(&path, DType::I32, 1, &RaggedOptions::default()).unwrap(), &items);
+    let ragged = Ragged::open(&path).unwrap();
+    let mut archives = Vec::new();
+    for threads in [1, 3] {
+        for (codec, memory) in [(NpzCodec::None, 1 << 20), (NpzCodec::Deflate, 1 << 30), (NpzCodec::Zstd, 1 << 30)] {
+            let resources = Resources { threads: threads.try_into().unwrap(), memory, ..Resources::default() };
+            let options = ScatterOptions { packing: codec.with(None).unwrap(), resources, ..ScatterOptions::default() };
+            let to = dir.path().join(format!("{threads}.{}.npz", codec.name()));
+            let done = scatter(&ragged, Range::ALL, false, &to, &options).unwrap();
+            assert_eq!((done.items, done.bytes), (items.len() as u64, ragged.values_count() * 4));
+            let archive = Archive::open(&to).unwrap();
+            assert!(archive.names().eq((0..items.len()).map(|i| format!("item_{i:06}"))));
+            for i in [0, 1, 2, 4, 8, 2000] {
+                let member = Place { path: to.clone(), member: Some(format!("item_{i:06}")) };
+                assert_eq!(Reader::at(&member).unwrap().read::<i32>().unwrap(), items[i]);
+            }
+            archives.push(std::fs::read(&to).unwrap());
+        }
+        let options = ScatterOptions {
+            resources: Resources { threads: threads.try_into().unwrap(), ..Resources::default() },
+            ..ScatterOptions::default()
+        };
+        let to = dir.path().join(format!("{threads}"));
+        scatter(&ragged, "::-1".parse().unwrap(), false, &to, &options).unwrap();
+        assert_eq!(std::fs::read_dir(&to).unwrap().count(), items.len());
+        for (i, item) in items.iter().enumerate() {
+            let file = Place { path: to.join(format!("item_{i:06}.npy")), member: None };
+            assert_eq!(&Reader::at(&file).unwrap().read::<i32>().unwrap(), item);
+        }
+    }
+    assert!((0..3).all(|i| archives[i] == archives[i + 3]), "other bytes on more threads");
 }
 
 fn put<T: ndcompact::array::Element>(to: &Arc<Container>, name: &str, shape: &[u64], values: &[T]) {

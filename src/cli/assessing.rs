@@ -148,6 +148,10 @@ fn document<'a>(
         ..AssessOptions::default()
     };
     set(&mut settings);
+    #[cfg(feature = "hdf5")]
+    if super::ragged::is_one(&compacted) {
+        return super::ragged::assess(&original, &compacted, &settings, run, voice);
+    }
     progress::with_bar(voice.shows_progress(), |tell| {
         let settings = AssessOptions { resources: options::resources(run, tell), ..settings.clone() };
         assess(&original, &compacted, &settings)

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::args::RestoreArgs;
+use super::args::{RestoreArgs, RunArgs};
 use super::number::{count, seconds, shape, size};
 use super::ragged_args::RaggedArgs;
 use super::table::{labelled, loss};
@@ -12,12 +12,14 @@ use super::voice::{Paint, Voice};
 use super::{bounds, compacting, names, options, progress, steps};
 use crate::array::DType;
 use crate::collect::ragged::{
-    Input, Ragged, RaggedOptions, RaggedReport, Range, ScatterOptions, Scattered, ragged, scatter,
+    Input, Ragged, RaggedOptions, RaggedReport, Range, ScatterOptions, Scattered, Sources, ragged, scatter,
 };
-use crate::engine::WriterOptions;
+use crate::engine::{self, AssessOptions, WriterOptions};
 use crate::error::{Result, refuse};
+use crate::metric::LossRecord;
+use crate::report::Document;
 use crate::store::hdf5::ChunkAsk;
-use crate::store::{Format, Place};
+use crate::store::{Format, Place, sha256};
 
 /// Bytes of a coded chunk of values unless told otherwise: an item decodes one or two.
 const CODED_CHUNK_BYTES: u64 = 512 << 10;
@@ -124,6 +126,37 @@ fn made(report: &RaggedReport, paint: Paint) -> String {
     format!("{head}\n{}", labelled(&lines, paint))
 }
 
+/// Whether `place` is the file of a ragged array, not one of its datasets.
+pub(super) fn is_one(place: &Place) -> bool {
+    place.member.is_none() && Ragged::is_one(&place.path)
+}
+
+/// Compares all items with what they were made of.
+pub(super) fn assess(
+    original: &Place,
+    ragged: &Place,
+    settings: &AssessOptions<'_>,
+    run: &RunArgs,
+    voice: &Voice,
+) -> Result<Document> {
+    let array = Ragged::open(&ragged.path)?;
+    let inputs = Input::all(original)?;
+    let sources = progress::with_bar(voice.shows_progress(), |tell| {
+        Sources::of(&inputs, &array, &options::resources(run, tell))
+    })?;
+    let mut document = progress::with_bar(voice.shows_progress(), |tell| {
+        let settings = AssessOptions { resources: options::resources(run, tell), ..settings.clone() };
+        engine::assess(&sources.original(), sources.values(), &settings)
+    })?;
+    // The temporary file's name and checksum would mean nothing to a reader.
+    let sum = if settings.full && original.path.is_file() { sha256(&original.path)? } else { None };
+    for report in &mut document.arrays {
+        report.original.place = original.to_string();
+        report.sha256.clone_from(&sum);
+    }
+    Ok(document)
+}
+
 /// Whether `compact restore` is asked for items.
 pub(super) fn is_meant(args: &RestoreArgs, input: &Place) -> bool {
     args.items.are_some() || (input.member.is_none() && args.slice.is_empty() && Ragged::is_one(&input.path))
@@ -134,9 +167,6 @@ pub(super) fn restore(args: &RestoreArgs, input: &Place, voice: &Voice) -> Resul
     if input.member.is_some() {
         return refuse!(Usage, "--item and --items are for a ragged array's file; give {}", input.path.display());
     }
-    if args.output.codec.is_some() || args.output.level.is_some() {
-        return refuse!(Usage, "items are restored into .npy files, which are never compressed; leave --codec out");
-    }
     let (which, is_one) = match (&args.items.item, &args.items.items) {
         (Some(i), _) => (Range::one(*i), true),
         (None, Some(text)) => (text.parse()?, false),
@@ -144,8 +174,18 @@ pub(super) fn restore(args: &RestoreArgs, input: &Place, voice: &Voice) -> Resul
     };
     let array = Ragged::open(&input.path)?;
     let to = target(args, input, &array, which, is_one)?;
+    let is_archive = Format::of_name(&to) == Some(Format::Npz);
+    if !is_archive && (args.output.codec.is_some() || args.output.level.is_some()) {
+        return refuse!(
+            Usage,
+            "{}: .npy files are never compressed; leave --codec out, or give an archive's name (-o ITEMS.npz)",
+            to.display()
+        );
+    }
+    let packing = options::npz(&args.output, Some(&Place { path: to.clone(), member: None }))?;
     let done = progress::with_bar(voice.shows_progress(), |tell| {
         let settings = ScatterOptions {
+            packing,
             replace: options::replace(&args.output),
             sync: args.output.sync,
             dry_run: args.output.dry_run,
@@ -168,7 +208,7 @@ fn restored(done: &Scattered, paint: Paint) -> String {
     format!("{to}: {what}, {}, {}\n", size(done.bytes), seconds(done.seconds))
 }
 
-/// Where items go to: a file for one, a folder for several.
+/// Where items go to: a file for one, a folder or an archive for several.
 fn target(args: &RestoreArgs, input: &Place, array: &Ragged, which: Range, is_one: bool) -> Result<PathBuf> {
     let given = args.output.output.as_deref().map(Path::new);
     if given == Some(Path::new("-")) {
@@ -177,8 +217,12 @@ fn target(args: &RestoreArgs, input: &Place, array: &Ragged, which: Range, is_on
     let stem = input.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     if !is_one {
         let folder = given.map_or_else(|| input.path.with_file_name(format!("{stem}.items")), Path::to_path_buf);
-        if Format::of_name(&folder).is_some() {
-            return refuse!(Usage, "{}: several items go into a folder; give its name", folder.display());
+        if !matches!(Format::of_name(&folder), None | Some(Format::Npz)) {
+            return refuse!(
+                Usage,
+                "{}: several items go into a folder or a .npz archive; give its name",
+                folder.display()
+            );
         }
         return Ok(folder);
     }
@@ -209,6 +253,8 @@ struct RaggedInfo {
     named: bool,
     exact: bool,
     layout: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loss: Option<LossRecord>,
 }
 
 /// Tells what a ragged array's file holds.
@@ -228,10 +274,11 @@ pub(super) fn info(place: &Place, voice: &Voice) -> Result<()> {
         named: array.is_named(),
         exact: values.is_exact(),
         layout: values.opened().layout(),
+        loss: values.record().and_then(|r| r.loss.clone()),
     };
     voice.result(&info, |paint| {
         let named = if info.named { ", with names" } else { "" };
-        let exact = if info.exact { "exact" } else { "not exact: `compact info` of the values tells how" };
+        let exact = if info.exact { "exact" } else { "not exact" };
         let head = format!(
             "{}: a ragged array of {} of {} with {}{named}",
             paint.bold(&info.place),
@@ -239,7 +286,7 @@ pub(super) fn info(place: &Place, voice: &Voice) -> Result<()> {
             info.dtype,
             axes(info.axes)
         );
-        let lines = [
+        let mut lines = vec![
             ("size", format!("{} of values, {} on disk", size(info.original_bytes), size(info.stored_bytes))),
             ("values", format!("{}, {}; {exact}", values.opened().place(), info.layout)),
             ("one item", format!("compact restore {place} --item 0")),
@@ -248,6 +295,9 @@ pub(super) fn info(place: &Place, voice: &Voice) -> Result<()> {
                 "a = row_size[:].cumsum(); item i is values[a[i] - row_size[i] : a[i]].reshape(shape[i])".to_owned(),
             ),
         ];
+        if let Some(record) = &info.loss {
+            lines.extend(loss(record, info.exact, false, paint));
+        }
         format!("{head}\n{}", labelled(&lines, paint))
     })
 }

@@ -17,6 +17,7 @@ Examples:
   compact ragged more/ -o images.h5 --append     items behind those that are there
   compact restore images.h5 --item 17 -o x.npy
   compact restore images.h5 --items -5: -o last/
+  compact restore images.h5 --items 10:20 -o some.npz
 
 Exit codes: 0 done, 1 the recipe cannot hold the values, 2 all else. After 1 and 2 OUT is as it was.";
 
@@ -47,7 +48,7 @@ pub(super) struct ItemArgs {
     /// One item of a ragged array, as one .npy file; a negative number counts from the end
     #[arg(long, value_name = "I", allow_hyphen_values = true, conflicts_with_all = ["slice", "items"], help_heading = OUTPUT)]
     pub(super) item: Option<i64>,
-    /// Items of a ragged array, as NumPy slices one axis ('10:20', '-5:'), into a folder of .npy files
+    /// Items of a ragged array, as NumPy slices one axis ('10:20', '-5:'), into a folder of .npy files or a .npz archive
     #[arg(long, value_name = "RANGE", allow_hyphen_values = true, conflicts_with = "slice", help_heading = OUTPUT)]
     pub(super) items: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::array::{ByteOrder, Spec};
 use crate::error::{Error, Result, refuse};
 #[cfg(feature = "hdf5")]
 use crate::store::hdf5::Container;
-use crate::store::{Format, NpyWriter, NpzWriter, Packer, Packing, Place, Slot, blocks, read_block};
+use crate::store::{Format, NpyWriter, NpzWriter, PackedMember, Packer, Packing, Place, Slot, blocks, read_block};
 
 /// What takes the array, and under which name.
 #[derive(Debug, Clone, Copy)]
@@ -36,15 +36,7 @@ pub(super) struct Draft {
     target: PathBuf,
     packing: Packing,
     packer: RefCell<Packer>,
-    packed: RefCell<Packed>,
-}
-
-/// A member as it stands in the archive.
-#[derive(Debug, Default)]
-pub(super) struct Packed {
-    bytes: Vec<u8>,
-    size: u64,
-    crc: u32,
+    packed: RefCell<PackedMember>,
 }
 
 impl Draft {
@@ -54,15 +46,8 @@ impl Draft {
     }
 
     /// What was made, and the packer.
-    pub(super) fn end(self) -> (Packed, Packer) {
+    pub(super) fn end(self) -> (PackedMember, Packer) {
         (self.packed.into_inner(), self.packer.into_inner())
-    }
-}
-
-impl Packed {
-    /// Adds it to `npz` as array `name`. The bytes that it takes up.
-    pub(super) fn add_to(&self, npz: &mut NpzWriter, name: &str) -> Result<u64> {
-        npz.add_packed(name, &self.bytes, self.size, self.crc)
     }
 }
 
@@ -141,7 +126,7 @@ pub(super) fn finish(
             match archive {
                 Archive::Now(npz) => add_to_npz(&mut npz.borrow_mut(), name, &file, bytes, resources),
                 Archive::InTurn(draft) => {
-                    let mut packed = Packed { size: bytes, ..Packed::default() };
+                    let mut packed = PackedMember { size: bytes, ..PackedMember::default() };
                     let take = |part: &[u8]| {
                         packed.bytes.extend_from_slice(part);
                         Ok(())

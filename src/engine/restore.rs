@@ -90,7 +90,7 @@ impl Reader {
     }
 
     /// As [`Reader::at`] for what is open already.
-    pub(super) fn of(opened: Opened) -> Result<Self> {
+    pub(crate) fn of(opened: Opened) -> Result<Self> {
         Self::of_with(opened, ReadOptions { cache_bytes: 0, ..ReadOptions::default() })
     }
 

@@ -1,7 +1,7 @@
 //! Files written below a folder, and nowhere else.
 
 use std::fs;
-use std::io::ErrorKind as Kind;
+use std::io::{ErrorKind as Kind, Write as _};
 use std::path::{Component, Path, PathBuf};
 
 use super::{Growing, Replace};
@@ -74,6 +74,25 @@ impl TemporaryFolder {
     pub fn path(&self) -> &Path {
         self.0.path()
     }
+}
+
+/// A temporary file without a name.
+///
+/// # Errors
+/// `Io`.
+pub fn temporary() -> Result<fs::File> {
+    tempfile::tempfile().map_err(|e| Error::io("using a temporary file (TMPDIR names the folder for them)", e))
+}
+
+/// A temporary `.npy` file of `bytes`, deleted when it is dropped.
+///
+/// # Errors
+/// `Io`.
+pub fn temporary_npy(bytes: &[u8]) -> Result<tempfile::NamedTempFile> {
+    let failed = |e| Error::io("writing a temporary file", e);
+    let mut file = tempfile::Builder::new().suffix(".npy").tempfile().map_err(failed)?;
+    file.write_all(bytes).map_err(failed)?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -125,6 +125,25 @@ impl FolderOutput {
         Ok(path)
     }
 
+    /// Writes the file `name` of `parts`, one behind the other.
+    ///
+    /// # Errors
+    /// As [`FolderOutput::file`]; `Exists` where two files would have the name.
+    pub fn write(&self, name: &str, parts: &[&[u8]], sync: bool) -> Result<()> {
+        use std::io::Write;
+        let path = self.file(name)?;
+        let mut file = match std::fs::File::create_new(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                return refuse!(Exists, "two files of {} would be called {name}", self.target.display());
+            }
+            file => file.map_err(|e| Error::io(format!("creating {name}"), e))?,
+        };
+        let written = parts.iter().try_for_each(|part| file.write_all(part));
+        written
+            .and_then(|()| if sync { file.sync_all() } else { Ok(()) })
+            .map_err(|e| Error::io(format!("writing {name}"), e))
+    }
+
     /// Gives it its name.
     pub fn finish(self) -> Result<()> {
         let failed = |e| Error::io(format!("naming the folder {}", self.target.display()), e);

@@ -24,7 +24,7 @@ mod walk;
 mod window;
 
 pub use append::append;
-pub use below::{TemporaryFolder, make_folder, write_below};
+pub use below::{TemporaryFolder, make_folder, temporary, temporary_npy, write_below};
 pub use checksum::sha256;
 pub use columns::{Column, Columns, ColumnsWriter};
 pub use compression::Compression;
@@ -41,7 +41,7 @@ pub use tar::{END as TAR_END, TarEntry, TarKind, TarReader, header as tar_header
 pub use walk::{FileKind, Found, forget, names_in, remove_unchanged, walk};
 
 pub(crate) use npy::reversed;
-pub(crate) use npz::{Packer, blocks, read_block};
+pub(crate) use npz::{PackedMember, Packer, blocks, read_block};
 #[cfg(feature = "hdf5")]
 pub(crate) use open::open_window;
 pub(crate) use open::{is_zip, open_in, open_npy, same_file};

@@ -71,17 +71,37 @@ assert out.stat().st_size <= 36_000 * raw / 119_840
 same(items_of(out), images)
 back = restored(out)
 same([back[f"img{n}"] for n in range(1000)], images)
+one = (f := h5py.File(out))["values"][slice(*f["row_size"][:18].cumsum()[-2:])].reshape(f["shape"][17])
+same([one], images[17:18])
 
 # xarray knows the dimensions, and CF's count variable names the one it counts along.
-for engine in ("netcdf4", "h5netcdf"):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        with xr.open_dataset(out, engine=engine) as ds:
-            assert ds["row_size"].attrs["sample_dimension"] == "value"
-            assert ds.sizes["value"] == sum(i.size for i in images)
-            if engine == "netcdf4":
-                assert ds["row_size"].dims == ("item",) and ds["shape"].dims == ("item", "axis")
-            assert (ds["values"].values == np.concatenate([i.ravel() for i in images])).all()
+def dimensions(path):
+    """The dimensions of each variable, which both engines must know without a guess."""
+    found = []
+    for engine in ("netcdf4", "h5netcdf"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with xr.open_dataset(path, engine=engine) as ds:
+                assert ds["row_size"].attrs["sample_dimension"] == "value"
+                found.append({name: variable.dims for name, variable in ds.variables.items()})
+                assert (ds["values"].values == h5py.File(path)["values"][:]).all()
+    assert found[0] == found[1], found
+    return found[0]
+
+
+assert dimensions(out) == {"values": ("value",), "row_size": ("item",), "shape": ("item", "axis")}
+# Dimensions of one length, in files of few items and of many, with an index, with names, after more were added.
+(FOLDER / "few").mkdir()
+for n, shape in enumerate([(1, 1), (1, 1), (1, 1), (2, 5), (7, 3), (1, 1)]):
+    np.save(FOLDER / "few" / f"{'abcdef'[n]}.npy", np.full(shape, n))
+few_of = lambda names: [FOLDER / "few" / f"{name}.npy" for name in names]
+named = {"values": ("value",), "row_size": ("item",), "shape": ("item", "axis"), "name": ("item", "character")}
+for first, more in (("ab", "c"), ("a", "b"), ("abc", "def"), ("d", "e"), ("f", "abc")):
+    run("ragged", *few_of(first), "-o", FOLDER / "few.h5", "--force")
+    assert dimensions(FOLDER / "few.h5") == named
+    run("ragged", *few_of(more), "-o", FOLDER / "few.h5", "--append")
+    assert dimensions(FOLDER / "few.h5") == named
+    same(items_of(FOLDER / "few.h5"), [np.load(p) for p in few_of(first + more)])
 
 # Archives, with names that are no numbers.
 words = {"alpha": rng.random(5), "beta/one": rng.random(0), "gamma": rng.random(2500)}
@@ -119,7 +139,17 @@ for name, wanted in (
     run("ragged", f"{FOLDER}/vlen.h5:/{name}", "-o", out)
     same(items_of(out), wanted)
 back = restored(FOLDER / "rows.h5", "--items", "-5:-1")
-same([back[f"{n:04}"] for n in range(4995, 4999)], rows[-5:-1])
+same([back[f"item_{n:06}"] for n in range(4995, 4999)], rows[-5:-1])
+for codec in ("none", "deflate", "zstd"):
+    some = FOLDER / f"some_{codec}.npz"
+    run("restore", FOLDER / "rows.h5", "--items", "::-7", "-o", some, "--codec", codec)
+    if codec != "zstd":
+        with np.load(some) as archive:
+            assert archive.files[:2] == ["item_004999", "item_004992"], archive.files[:2]
+            same([archive[name] for name in archive.files], rows[::-7])
+    run("ragged", some, "-o", FOLDER / "some.h5", "--force")
+    same(items_of(FOLDER / "some.h5"), rows[::-7])
+assert "Restore them apart" not in run("restore", FOLDER / "rows.h5", "-o", FOLDER / "some_none.npz", code=2).stderr
 assert "strings" in run("ragged", f"{FOLDER}/vlen.h5:/text", "-o", FOLDER / "t.h5", code=2).stderr
 assert "name one" in run("ragged", FOLDER / "vlen.h5", "-o", FOLDER / "t.h5", code=2).stderr
 
@@ -155,7 +185,166 @@ assert not (FOLDER / "t.h5").exists()
 with tables.open_file(str(FOLDER / "tables_plain.h5")) as file:
     assert (file.root.values[:] == np.concatenate(lists)).all()
 
+# Every atom of PyTables: numbers and booleans of any number of axes become items, what is none is refused with the remedy.
+atoms = {
+    "bool": tables.BoolAtom(),
+    "pairs": tables.BoolAtom(shape=(2, 2)),
+    "f16": tables.Float16Atom(),
+    "c64": tables.ComplexAtom(8),
+    "c128": tables.ComplexAtom(16),
+    **{f"{kind}{bits}": getattr(tables, f"{kind}{bits}Atom")() for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)},
+    **{f"Float{bits}": getattr(tables, f"Float{bits}Atom")() for bits in (32, 64)},
+}
+refused = {
+    "long": (tables.Float128Atom(), np.zeros(3, "f16")),
+    "time32": (tables.Time32Atom(), np.zeros(3, "i4")),
+    "time64": (tables.Time64Atom(), np.zeros(3)),
+    "string": (tables.StringAtom(5), np.array([b"ab"], "S5")),
+    "enum": (tables.EnumAtom(["a", "b"], "a", "int8"), np.zeros(3, "i1")),
+}
+wanted = {}
+with tables.open_file(str(FOLDER / "atoms.h5"), "w") as file:
+    for n, (name, atom) in enumerate(atoms.items()):
+        array = file.create_vlarray("/", name, atom, filters=tables.Filters(3, "zlib") if n % 2 else None)
+        wanted[name] = [(rng.random((k, *atom.shape)) * 3).astype(atom.dtype.base) for k in range(9)]
+        for row in wanted[name]:
+            array.append(row)
+    for name, (atom, row) in refused.items():
+        file.create_vlarray("/", name, atom).append(row)
+for name, rows_of in wanted.items():
+    run("ragged", f"{FOLDER}/atoms.h5:/{name}", "-o", FOLDER / "atom.h5", "--force")
+    same(items_of(FOLDER / "atom.h5"), rows_of)
+for name in refused:
+    told = run("ragged", f"{FOLDER}/atoms.h5:/{name}", "-o", FOLDER / "t.h5", code=2).stderr
+    assert "as arrays of numbers first" in told, told
+
+# h5py's: any float and byte order, rows never written, a user block before the file.
+kinds = {kind: [(rng.random(3 * k) * 3).astype(kind) for k in range(6)] for kind in ("f2", ">f2", ">f8", "c8", ">c16", "u1", ">i4")}
+with h5py.File(FOLDER / "kinds.h5", "w", userblock_size=1024) as file:
+    for kind, rows_of in kinds.items():
+        data = file.create_dataset(kind.replace(">", "big_"), (8,), dtype=h5py.vlen_dtype(np.dtype(kind)))
+        for k, row in enumerate(rows_of):
+            data[k] = row
+    file.create_dataset("fixed", (2,), dtype=h5py.vlen_dtype(np.dtype("S5")))
+    file.create_dataset("plane", (2, 2), dtype=h5py.vlen_dtype(np.dtype("f4")))
+for kind, rows_of in kinds.items():
+    run("ragged", f"{FOLDER}/kinds.h5:/{kind.replace('>', 'big_')}", "-o", FOLDER / "kind.h5", "--force")
+    same(items_of(FOLDER / "kind.h5"), [row.astype(row.dtype.newbyteorder("=")) for row in [*rows_of, rows_of[0], rows_of[0]]])
+assert "strings" in run("ragged", f"{FOLDER}/kinds.h5:/fixed", "-o", FOLDER / "t.h5", code=2).stderr
+assert "along 2 axes" in run("ragged", f"{FOLDER}/kinds.h5:/plane", "-o", FOLDER / "t.h5", code=2).stderr
+
+# A damaged heap, and lengths that are lies: an error, or what a program that believes the bytes reads; no crash, and no memory for what
+# is only claimed. Integers of 24 bits are read by libhdf5.
+with h5py.File(FOLDER / "sound.h5", "w") as file:
+    data = file.create_dataset("rows", (300,), dtype=h5py.vlen_dtype("i4"))
+    for k in range(300):
+        data[k] = np.arange(k % 40)
+    odd = h5py.h5t.STD_I32LE.copy()
+    odd.set_precision(24)
+    space = h5py.h5s.create_simple((40,))
+    h5py.h5d.create(file.id, b"odd", h5py.h5t.vlen_create(odd), space)
+    for k in range(40):
+        file["odd"][k] = np.arange(k)
+    offset = {name: file[name].id.get_offset() for name in ("rows", "odd")}
+sound = (FOLDER / "sound.h5").read_bytes()
+heaps = [at for at in range(0, len(sound) - 4, 8) if sound[at : at + 4] == b"GCOL"]
+assert heaps and all(offset.values())
+for name in ("rows", "odd"):
+    run("ragged", f"{FOLDER}/sound.h5:/{name}", "-o", FOLDER / f"sound_{name}.h5")
+same(items_of(FOLDER / "sound_odd.h5"), [np.arange(k, dtype="i4") for k in range(40)])
+few = "ulimit -v 4000000; exec "
+
+
+def damaged(bytes_, name, must_fail):
+    (FOLDER / "damaged.h5").write_bytes(bytes_)
+    line = f"{few} {COMPACT} ragged {FOLDER}/damaged.h5:/{name} -o {FOLDER}/d.h5 --force"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert done.returncode in ((2,) if must_fail else (0, 2)), (done.returncode, done.stderr)
+    return done.stderr
+
+
+for name in ("rows", "odd"):
+    for claim in (0xFFFFFFFF, 0x7FFFFFFF, 1 << 24, 38):
+        forged = bytearray(sound)
+        forged[offset[name] + 16 * 39 : offset[name] + 16 * 39 + 4] = claim.to_bytes(4, "little")
+        told = damaged(forged, name, True)
+        assert "claims" in told, told
+for at in heaps[:2]:
+    for place, bytes_ in ((0, b"X"), (4, b"\7"), (8, b"\xff" * 8), (8, b"\0" * 8), (24, b"\xff" * 8)):
+        forged = bytearray(sound)
+        forged[at + place : at + place + len(bytes_)] = bytes_
+        assert "damaged" in damaged(forged, "rows", True)
+damaged(sound[: heaps[-1] + 20], "rows", True)
+for trial in range(60):
+    forged = bytearray(sound)
+    for place in rng.integers(min(offset.values()), len(sound), 3):
+        forged[place] = rng.integers(256)
+    damaged(forged, "rows" if trial % 2 else "odd", False)
+
+# Steps and bounds for the values, end to end: what comes back, what is told, what verify says of it.
+(FOLDER / "waves").mkdir()
+waves = [np.round(np.sin(np.arange(n) / 9.0) * 40, 6) for n in rng.integers(0, 900, 200)]
+for n, wave in enumerate(waves):
+    np.save(FOLDER / "waves" / f"w{n}.npy", wave)
+ends = np.cumsum([w.size for w in waves])
+out = FOLDER / "waves.h5"
+for flags, bound in (
+    (["--f16"], 40 * 2.0**-11),
+    (["--f32"], 40 * 2.0**-24),
+    (["--keepbits", "12"], 64 * 2.0**-13),
+    (["--scale-offset", "3"], 0.5e-3),
+    (["--max-abs", "1e-3"], 1e-3),
+    (["--max-rel", "1e-3", "--rel-floor", "1"], 0.04),
+    (["--max-abs", "0"], 0),
+    (["--scale-offset", "3", "--codec", "zstd"], 0.5e-3),
+):
+    made = json.loads(run("ragged", FOLDER / "waves", "-o", out, "--force", "--json", *flags).stdout)
+    back = restored(out)
+    worst = max(np.abs(back[f"w{n}"] - wave).max(initial=0) for n, wave in enumerate(waves))
+    assert all(back[f"w{n}"].shape == wave.shape for n, wave in enumerate(waves))
+    assert worst <= bound and made["loss"]["max_abs"] == worst, (flags, worst, made["loss"])
+    assert made["exact"] == (bound == 0)
+    told = json.loads(run("info", out, "--json").stdout)
+    assert told["loss"]["max_abs"] == worst, (flags, told)
+    assert ("at most" if worst else "loss") in run("info", out).stdout
+    run("verify", FOLDER / "waves", out)
+    run("verify", FOLDER / "waves", out, "--max-abs", bound)
+    if worst > 0:
+        run("verify", FOLDER / "waves", out, "--max-abs", worst / 2, code=1)
+    report = json.loads(run("report", FOLDER / "waves", out, "--json").stdout)
+    array = report["arrays"][0]
+    assert array["original"]["place"] == str(FOLDER / "waves") and "/tmp" not in report.get("sha256", ""), array["original"]
+    one = restored(out, "--items", "17:18")
+    assert (one["w17"] == back["w17"]).all()
+
+# What it is held against must be what it was made of.
+np.savez(FOLDER / "waves.npz", *waves)
+run("verify", FOLDER / "waves.npz", out)
+other = [w.copy() for w in waves]
+other[150][:1] += 1
+np.savez(FOLDER / "other.npz", *other)
+assert waves[150].size and "FAIL" in run("verify", FOLDER / "other.npz", out, code=1).stdout
+for change, says in (
+    (waves[:-1], "199"),
+    ([*waves, waves[0]], "the original has more"),
+    ([waves[0][:-1], *waves[1:]], "item 0"),
+    ([w.astype("f4") for w in waves], "float32"),
+):
+    np.savez(FOLDER / "changed.npz", *change)
+    told = run("verify", FOLDER / "changed.npz", out, code=2).stderr
+    assert says in told, told
+run("verify", f"{FOLDER}/vlen.h5:/rows", FOLDER / "rows.h5")
+
+# Archives of many members are opened once.
+many = {f"m{k}": np.arange(k % 5) for k in range(5000)}
+np.savez(FOLDER / "many.npz", **many)
+run("ragged", FOLDER / "many.npz", "-o", FOLDER / "many.h5")
+same(items_of(FOLDER / "many.h5"), list(many.values()))
+
 # Items added to a file that another program may have open meanwhile.
 run("ragged", FOLDER / "words.npz", "-o", FOLDER / "words.h5", "--append")
 same(items_of(FOLDER / "words.h5"), 2 * list(words.values()))
+for out in (FOLDER / "twice", FOLDER / "twice.npz"):
+    told = run("restore", FOLDER / "words.h5", "-o", out, code=2).stderr
+    assert "alpha" in told and "Restore them apart" in told and not out.exists(), told
 print("ragged arrays: all as they should be")

@@ -30,11 +30,13 @@ mod layout;
 mod names;
 mod open;
 mod scatter;
+mod sources;
 mod writer;
 
-pub use gather::{Input, ragged};
+pub use gather::{Input, InputKind, ragged};
 pub use items::Range;
 pub use layout::{EVERY, MARK};
 pub use open::{Items, Ragged};
 pub use scatter::{ScatterOptions, Scattered, scatter};
+pub use sources::Sources;
 pub use writer::{RaggedOptions, RaggedReport, RaggedWriter};

@@ -129,6 +129,11 @@ impl Ragged {
         Ok(Self { path, layout, values, row_size, shape, offset, name, items, state: Mutex::new(state) })
     }
 
+    /// Its file.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     /// Items.
     pub fn len(&self) -> u64 {
         self.items
@@ -263,6 +268,16 @@ impl Ragged {
     /// All items in order, one in memory at a time.
     pub fn iter<T: Element>(&self) -> Items<'_, T> {
         Items { ragged: self, next: 0, of: std::marker::PhantomData }
+    }
+
+    /// What a thread keeps that reads values.
+    pub(super) fn worker(&self) -> Work {
+        Work::new(self.values.pipeline().stages().len())
+    }
+
+    /// The elements of `spans` of all values, into `out`; `work` is the calling thread's own.
+    pub(super) fn read(&self, spans: &[Span], out: &mut Buf, work: &mut Work) -> Result<()> {
+        read(&self.values, spans, out, work)
     }
 
     fn check(&self, i: u64) -> Result<()> {

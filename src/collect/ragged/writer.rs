@@ -34,6 +34,9 @@ const BLOCK_BYTES: u64 = 4 << 20;
 /// Unused room is kept up to this part of a file.
 const WASTE_PART: u64 = 8;
 
+/// Values beyond which the 4 KiB of a heap for references are little.
+const MANY_VALUES: u64 = 1 << 17;
+
 /// The longest name, in bytes.
 const MAX_NAME_BYTES: u64 = 4096;
 
@@ -509,14 +512,35 @@ fn describe(container: &Container, layout: &Layout) -> Result<()> {
 fn dimensions(container: &Container, layout: &Layout, values: u64, items: u64, width: Option<u64>) -> Result<()> {
     container.dimension(VALUE, values, 0)?;
     container.dimension(ITEM, items, 1)?;
+    let mut lengths = vec![values, items];
     if layout.offset.is_some() {
+        lengths.push(items.div_ceil(EVERY));
         container.dimension(ENTRY, items.div_ceil(EVERY), 2)?;
     }
     if layout.shape.is_some() {
+        lengths.push(layout.axes);
         container.dimension(AXIS, layout.axes, 3)?;
     }
     if let Some(width) = width {
+        lengths.push(width);
         container.dimension(CHARACTER, width, 4)?;
+    }
+    // h5netcdf knows a dimension by its length, where references do not name it.
+    let count = lengths.len();
+    lengths.sort_unstable();
+    lengths.dedup();
+    let referred = lengths.len() < count || values > MANY_VALUES;
+    let along = |path: &str, dimensions: &[&str]| container.lies_along(path, if referred { dimensions } else { &[] });
+    along(&layout.values, &[VALUE])?;
+    along(&layout.row_size, &[ITEM])?;
+    if let Some(offset) = &layout.offset {
+        along(offset, &[ENTRY])?;
+    }
+    if let Some(shape) = &layout.shape {
+        along(shape, &[ITEM, AXIS])?;
+    }
+    if let Some(name) = &layout.name {
+        along(name, &[ITEM, CHARACTER])?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::bits::Bits;
 use super::rows::{Behind, Chain, with_rows};
 use super::store::{self, Batch};
 use super::{Appended, ArrayWriter, WriterOptions};
@@ -49,8 +50,12 @@ pub fn append(to: &Place, more: &[Place], options: &AppendOptions<'_>) -> Result
         resources: options.resources,
         ..WriterOptions::default()
     };
+    let packed = Bits::of(to)?;
     if options.dry_run {
-        return tried(to, &readers, &settings);
+        return tried(to, &readers, &settings, packed.is_some());
+    }
+    if let Some(packed) = packed {
+        return packed.with(to, &readers, options);
     }
     let mut writer = ArrayWriter::open(to, &settings)?;
     let mut rows = 0;
@@ -66,7 +71,7 @@ pub fn append(to: &Place, more: &[Place], options: &AppendOptions<'_>) -> Result
 }
 
 /// Runs `with` on all arrays in C order.
-fn with_all(
+pub(super) fn with_all(
     readers: &[Reader],
     before: &[&dyn Source],
     resources: &Resources<'_>,
@@ -81,7 +86,7 @@ fn with_all(
 }
 
 /// What appending would refuse and lose.
-fn tried(to: &Place, readers: &[Reader], options: &WriterOptions<'_>) -> Result<Appended> {
+fn tried(to: &Place, readers: &[Reader], options: &WriterOptions<'_>, is_bits: bool) -> Result<Appended> {
     let start = Instant::now();
     let old = Reader::at(to)?;
     let record = old.record().cloned();
@@ -91,7 +96,9 @@ fn tried(to: &Place, readers: &[Reader], options: &WriterOptions<'_>) -> Result<
     };
     let row: Spec = with_rows(&shown, 1)?;
     let steps = record.as_ref().map(|r| r.steps.clone()).unwrap_or_default();
-    store::check_rows(&row, &steps).map_err(|e| e.at(to))?;
+    if !is_bits {
+        store::check_rows(&row, &steps).map_err(|e| e.at(to))?;
+    }
     let exact = old.is_exact();
     // Only to say what kinds of rows it takes.
     let writer = ArrayWriter::of(to.clone(), options.clone(), row.clone(), had, record.clone(), None);

@@ -1,6 +1,7 @@
 //! A writer that takes rows as they are made, and appending rows to files.
 
 mod append;
+mod bits;
 #[cfg(feature = "hdf5")]
 mod boxes;
 #[cfg(feature = "hdf5")]

@@ -97,7 +97,7 @@ impl Run<'_> {
             Ok((packed, made))
         };
         in_order(found.len() as u64, workers, resources, Packer::default, make, |i, (packed, made)| {
-            packed.add_to(npz, &names[i as usize])?;
+            npz.add_packed(&names[i as usize], &packed)?;
             took(i as usize, made);
             Ok(())
         })

@@ -145,6 +145,18 @@ impl Container {
         raw::attribute::write_number(&dataset, "_Netcdf4Dimid", DType::I32, &id.to_ne_bytes()).map_err(at)
     }
 
+    /// Ties the axes of dataset `path` to dimensions of [`Container::dimension`], by references: for programs that do not read
+    /// `_Netcdf4Coordinates`. These take 4 KiB of the file; none at all takes away what there was.
+    pub fn lies_along(&self, path: &str, dimensions: &[&str]) -> Result<()> {
+        let at = |e: Error| e.at(format!("{}:{path}", self.target().display()));
+        let dataset = raw::dataset::open(&self.file, path).map_err(at)?;
+        raw::attribute::remove(&dataset, "DIMENSION_LIST").map_err(at)?;
+        if dimensions.is_empty() {
+            return Ok(());
+        }
+        raw::attribute::write_references(&self.file, &dataset, "DIMENSION_LIST", dimensions).map_err(at)
+    }
+
     /// The name it will have.
     pub fn target(&self) -> &Path {
         self.pending.target()

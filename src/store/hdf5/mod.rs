@@ -11,6 +11,7 @@ mod filter;
 mod fletcher;
 mod grid;
 mod grow;
+mod heap;
 mod layout;
 mod line;
 mod list;

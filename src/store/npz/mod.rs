@@ -12,8 +12,8 @@ mod write;
 mod zip;
 
 pub use map::{Mapped, Npz, Scattered};
-pub(crate) use pack::Packer;
 pub use pack::{NpzCodec, Packing};
+pub(crate) use pack::{PackedMember, Packer};
 pub use read::{Archive, Unpacking, members};
 pub(super) use read::{Stands, open};
 pub use write::NpzWriter;

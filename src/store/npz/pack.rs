@@ -147,6 +147,54 @@ impl Packer {
     }
 }
 
+/// A `.npy` file as it will stand in an archive: made by any thread, handed to [`NpzWriter::add_packed`](super::NpzWriter::add_packed).
+#[derive(Debug, Default)]
+pub(crate) struct PackedMember {
+    /// Bytes of the `.npy` file.
+    pub(crate) size: u64,
+    /// Their checksum.
+    pub(crate) crc: u32,
+    /// The same compressed.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Packer {
+    /// Packs the whole `.npy` file `npy`: the same bytes as [`NpzWriter::add`](super::NpzWriter::add) makes of it.
+    pub(crate) fn member(&mut self, packing: Packing, npy: Vec<u8>) -> Result<PackedMember> {
+        let (size, crc) = (npy.len() as u64, crc32fast::hash(&npy));
+        let packed = match packing.codec {
+            NpzCodec::None => npy,
+            NpzCodec::Zstd => zstandard(packing, &npy)?,
+            NpzCodec::Deflate => {
+                let mut packed = Vec::new();
+                let count = npy.len().div_ceil(BLOCK).max(1);
+                for i in 0..count {
+                    let (from, to) = (i * BLOCK, npy.len().min((i + 1) * BLOCK));
+                    let before = &npy[from.saturating_sub(WINDOW)..from];
+                    self.pack(packing, before, &npy[from..to], i + 1 == count, &mut packed)?;
+                }
+                packed
+            }
+        };
+        Ok(PackedMember { size, crc, bytes: packed })
+    }
+}
+
+#[cfg(feature = "zstd")]
+fn zstandard(packing: Packing, npy: &[u8]) -> Result<Vec<u8>> {
+    use std::io::Write;
+    let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), packing.level.into()).map_err(failed)?;
+    encoder.set_pledged_src_size(Some(npy.len() as u64)).map_err(failed)?;
+    encoder.include_contentsize(true).map_err(failed)?;
+    npy.chunks(BLOCK).try_for_each(|block| encoder.write_all(block)).map_err(failed)?;
+    encoder.finish().map_err(failed)
+}
+
+#[cfg(not(feature = "zstd"))]
+fn zstandard(_: Packing, _: &[u8]) -> Result<Vec<u8>> {
+    refuse!(Unsupported, "this build has no zstd; build with the feature `zstd`, or take deflate")
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::Archive;
 use super::name::{self, ENDING};
-use super::pack::{BLOCK, Packer, Packing, WINDOW};
+use super::pack::{BLOCK, PackedMember, Packer, Packing, WINDOW};
 use super::zip::{Slot, ZipWriter};
 use crate::error::{Error, Result, refuse};
 use crate::store::Replace;
@@ -106,11 +106,14 @@ impl NpzWriter {
         self.end(slot, len, crc)
     }
 
-    /// Adds array `name`, which is packed already as [`NpzWriter::packing`] says, and unpacks to `size` bytes with the checksum `crc`.
-    pub(crate) fn add_packed(&mut self, name: &str, packed: &[u8], size: u64, crc: u32) -> Result<u64> {
-        let slot = self.start(name, size)?;
-        self.push(packed)?;
-        self.end(slot, size, crc)
+    /// Adds array `name`, packed as [`NpzWriter::packing`] says.
+    ///
+    /// # Errors
+    /// As [`NpzWriter::add`].
+    pub(crate) fn add_packed(&mut self, name: &str, member: &PackedMember) -> Result<u64> {
+        let slot = self.start(name, member.size)?;
+        self.push(&member.bytes)?;
+        self.end(slot, member.size, member.crc)
     }
 
     /// Starts array `name` of `len` bytes, at the end of the archive. Its packed bytes are pushed, or written to the file from

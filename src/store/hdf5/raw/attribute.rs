@@ -10,8 +10,12 @@ use hdf5_metno_sys::h5a::{
 };
 use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
+use hdf5_metno_sys::h5r::{H5R_type_t, H5Rcreate, hobj_ref_t};
 use hdf5_metno_sys::h5s::{H5S_class_t, H5Screate, H5Screate_simple, H5Sget_simple_extent_npoints};
-use hdf5_metno_sys::h5t::{H5T_FLOAT, H5T_INTEGER, H5T_REFERENCE, H5T_SGN_NONE, H5T_STRING, H5T_VLEN, H5Tdetect_class};
+use hdf5_metno_sys::h5t::{
+    H5T_FLOAT, H5T_INTEGER, H5T_REFERENCE, H5T_SGN_NONE, H5T_STD_REF_OBJ, H5T_STRING, H5T_VLEN, H5Tdetect_class,
+    H5Tvlen_create, hvl_t,
+};
 
 use super::{Id, c_name, call, dtype, open};
 use crate::array::{ByteOrder, DType};
@@ -134,6 +138,27 @@ pub(in super::super) fn write_numbers(object: &Id, name: &str, numbers: &[i32]) 
         "creating attribute {name}"
     )?;
     call!(Io, H5Awrite(id.0, stored.0, numbers.as_ptr().cast()), "writing attribute {name}").map(drop)
+}
+
+/// Writes what ties a variable's axes to netCDF's dimensions: for each axis a list of one reference, to the dataset `targets` names. The lists
+/// lie in the global heap, of which this takes 4 KiB.
+pub(in super::super) fn write_references(file: &Id, object: &Id, name: &str, targets: &[&str]) -> Result<()> {
+    let what = format!("writing attribute {name}");
+    let mut references: Vec<hobj_ref_t> = vec![0; targets.len()];
+    for (reference, target) in references.iter_mut().zip(targets) {
+        let path = c_name(target)?;
+        call!(
+            Io,
+            H5Rcreate((&raw mut *reference).cast(), file.0, path.as_ptr(), H5R_type_t::H5R_OBJECT1, -1),
+            "{what}"
+        )?;
+    }
+    let lists: Vec<hvl_t> = references.iter_mut().map(|r| hvl_t { len: 1, p: (&raw mut *r).cast() }).collect();
+    let (c, count) = (c_name(name)?, lists.len() as u64);
+    let stored = open!(Io, H5Tvlen_create(*H5T_STD_REF_OBJ), "{what}")?;
+    let space = open!(Io, H5Screate_simple(1, &raw const count, dtype::none()), "{what}")?;
+    let id = open!(Io, H5Acreate2(object.0, c.as_ptr(), stored.0, space.0, H5P_DEFAULT, H5P_DEFAULT), "{what}")?;
+    call!(Io, H5Awrite(id.0, stored.0, lists.as_ptr().cast()), "{what}").map(drop)
 }
 
 /// Writes one number of `dtype`, whose native bytes are `bytes`.

@@ -67,7 +67,8 @@ pub(in super::super) fn build(dtype: DType, order: ByteOrder) -> Result<Id> {
 
 /// The dtype in memory that the library fills when it reads elements of `stored` itself.
 pub(in super::super) fn in_memory(stored: &Id, dtype: DType) -> Result<Id> {
-    if dtype.kind() == DTypeKind::Complex && class(stored) == H5T_COMPLEX {
+    let own = dtype.kind() == DTypeKind::Complex && class(stored) == H5T_COMPLEX || class(stored) == H5T_BITFIELD;
+    if own {
         return open!(Io, H5Tget_native_type(stored.0, H5T_DIR_DEFAULT), "converting a dtype");
     }
     build(dtype, ByteOrder::NATIVE)
@@ -81,6 +82,10 @@ pub(in super::super) fn of_dataset(dataset: &Id) -> Result<Id> {
 /// Which of ours the stored dtype is.
 pub(in super::super) fn recognise(stored: &Id) -> Result<Stored> {
     let (class, size) = (class(stored), size(stored));
+    // PyTables' booleans.
+    if class == H5T_BITFIELD && size == 1 {
+        return Ok(Stored::Plain(DType::Bool, ByteOrder::NATIVE));
+    }
     for dtype in DType::ALL {
         let kind = match class {
             H5T_INTEGER => matches!(dtype.kind(), DTypeKind::Int | DTypeKind::Uint),

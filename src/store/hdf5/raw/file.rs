@@ -10,15 +10,15 @@ use std::ptr;
 use hdf5_metno_sys::h5::{H5_index_t, H5_iter_order_t};
 use hdf5_metno_sys::h5f::{
     H5F_ACC_RDONLY, H5F_ACC_RDWR, H5F_ACC_TRUNC, H5F_LIBVER_LATEST, H5F_libver_t, H5F_scope_t, H5Fclose, H5Fcreate,
-    H5Fflush, H5Fget_name, H5Fget_vfd_handle, H5Fis_accessible, H5Fopen,
+    H5Fflush, H5Fget_create_plist, H5Fget_name, H5Fget_vfd_handle, H5Fis_accessible, H5Fopen,
 };
 use hdf5_metno_sys::h5g::H5Gcreate2;
 use hdf5_metno_sys::h5i::{H5Iget_file_id, hid_t};
 use hdf5_metno_sys::h5l::{H5Ldelete, H5Lexists};
 use hdf5_metno_sys::h5o::{H5O_INFO_BASIC, H5O_info2_t, H5O_type_t, H5Ovisit3};
 use hdf5_metno_sys::h5p::{
-    H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_CLS_GROUP_CREATE, H5P_DEFAULT, H5Pcreate, H5Pset_fapl_stdio,
-    H5Pset_file_locking, H5Pset_libver_bounds, H5Pset_meta_block_size, H5Pset_obj_track_times,
+    H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_CLS_GROUP_CREATE, H5P_DEFAULT, H5Pcreate, H5Pget_userblock,
+    H5Pset_fapl_stdio, H5Pset_file_locking, H5Pset_libver_bounds, H5Pset_meta_block_size, H5Pset_obj_track_times,
     H5Pset_small_data_block_size,
 };
 
@@ -139,6 +139,14 @@ pub(in super::super) fn close(file: Id) -> Result<()> {
 /// The file that `object` lies in (through an external link, not the file it was looked for in).
 pub(in super::super) fn of(object: &Id) -> Result<Id> {
     open!(Io, H5Iget_file_id(object.0), "asking for the file of a dataset")
+}
+
+/// The byte of the file that addresses count from: the length of what another program put before it.
+pub(in super::super) fn base(file: &Id) -> Result<u64> {
+    let list = open!(Io, H5Fget_create_plist(file.0), "reading where the file begins")?;
+    let mut base = 0;
+    call!(Io, H5Pget_userblock(list.0, &raw mut base), "reading where the file begins")?;
+    Ok(base)
 }
 
 /// The name by which `file` was opened.

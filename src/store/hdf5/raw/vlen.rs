@@ -10,10 +10,11 @@ use hdf5_metno_sys::h5t::{
     H5Tvlen_create, hvl_t,
 };
 
+use super::super::heap::REFERENCE_BYTES;
 use super::dtype::{self, Stored};
 use super::{Id, call, open};
-use crate::array::{DType, MAX_AXES};
-use crate::error::{Result, refuse};
+use crate::array::{ByteOrder, DType, MAX_AXES};
+use crate::error::{Error, Result, refuse};
 
 /// What a row's elements are.
 #[derive(Debug)]
@@ -21,6 +22,12 @@ pub(in super::super) struct Row {
     /// The dtype that the library fills in memory.
     pub(in super::super) memory: Id,
     pub(in super::super) dtype: DType,
+    /// The byte order in the file, where elements lie there as in memory but for that.
+    pub(in super::super) plain: Option<ByteOrder>,
+    /// Bytes of an element in the file.
+    pub(in super::super) stored_bytes: usize,
+    /// Whether addresses in the file have 8 bytes, as they do unless it was asked for otherwise.
+    pub(in super::super) has_wide_addresses: bool,
     /// The shape of one element, where elements are small arrays.
     pub(in super::super) inner: Vec<u64>,
 }
@@ -45,16 +52,23 @@ pub(in super::super) fn row(stored: &Id, name: &str) -> Result<Row> {
     } else {
         (base, Vec::new())
     };
-    let dtype = match dtype::recognise(&element)? {
-        Stored::Plain(dtype, _) | Stored::Converted(dtype) => dtype,
-        Stored::Refused(what) => return Err(dtype::refused(name, &format!("rows of {what}"))),
+    let (dtype, plain) = match dtype::recognise(&element)? {
+        Stored::Plain(dtype, order) => (dtype, Some(order)),
+        Stored::Converted(dtype) => (dtype, None),
+        Stored::Refused(what) => {
+            let remedy = ". Write its rows as arrays of numbers first (texts as their UTF-8 bytes, times as seconds), with np.save";
+            let told = dtype::refused(name, &format!("rows of {what}"));
+            return Err(Error::new(told.kind(), format!("{told}{remedy}")));
+        }
     };
+    let stored_bytes = dtype::size(&element).saturating_mul(inner.iter().product::<u64>() as usize);
+    let has_wide_addresses = dtype::size(stored) == REFERENCE_BYTES;
     let mut memory = dtype::in_memory(&element, dtype)?;
     if !inner.is_empty() {
         memory = open!(Io, H5Tarray_create2(memory.0, inner.len() as u32, inner.as_ptr()), "{WHAT}")?;
     }
     let memory = open!(Io, H5Tvlen_create(memory.0), "{WHAT}")?;
-    Ok(Row { memory, dtype, inner })
+    Ok(Row { memory, dtype, plain, stored_bytes, has_wide_addresses, inner })
 }
 
 /// Reads `count` rows from `first` on of a dataset with one axis: the bytes of each, in native order. `size` is that of one element.
@@ -67,7 +81,9 @@ pub(in super::super) fn read(dataset: &Id, row: &Row, first: u64, count: u64, si
     let mut rows = vec![hvl_t { len: 0, p: std::ptr::null_mut() }; count as usize];
     let to = rows.as_mut_ptr().cast::<c_void>();
     let result = call!(Corrupt, H5Dread(dataset.0, row.memory.0, in_memory.0, in_file.0, H5P_DEFAULT, to), "{WHAT}");
-    let copied = result.and_then(|_| {
+    // Where reading fails the library frees some of the rows itself and says not which: what it leaves is lost, once, before the run ends.
+    result?;
+    let copied: Result<Vec<Vec<u8>>> = {
         let copy = |one: &hvl_t| -> Result<Vec<u8>> {
             let Some(len) = one.len.checked_mul(size) else {
                 return refuse!(Corrupt, "a row of {} elements", one.len);
@@ -88,8 +104,7 @@ pub(in super::super) fn read(dataset: &Id, row: &Row, first: u64, count: u64, si
             Ok(out)
         };
         rows.iter().map(copy).collect()
-    });
-    // What was read is given back even where reading failed half way; rows never filled are null.
+    };
     let given_back = call!(Io, H5Treclaim(row.memory.0, in_memory.0, H5P_DEFAULT, to), "{WHAT}");
     copied.and_then(|rows| given_back.map(|_| rows))
 }
