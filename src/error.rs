@@ -62,13 +62,6 @@ impl Error {
         self.message = format!("{place}: {}", self.message);
         self
     }
-
-    /// The same error with `name` in its message called `other`.
-    #[must_use]
-    pub(crate) fn renamed(mut self, name: &str, other: &str) -> Self {
-        self.message = self.message.replace(name, other);
-        self
-    }
 }
 
 impl fmt::Display for Error {

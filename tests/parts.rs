@@ -96,7 +96,18 @@ fn any_slice(random: &mut Random, shape: &[usize]) -> Slice {
             },
         }
     });
-    Slice(axes.collect())
+    let mut axes: Vec<AxisSlice> = axes.collect();
+    if random.below(3) == 0 {
+        // The axes named behind it count from the last one.
+        let at = random.below(axes.len() as u64 + 1) as usize;
+        axes.truncate(at);
+        axes.push(AxisSlice::Ellipsis);
+        let left = shape.len() - at;
+        for d in &shape[shape.len() - random.below(left as u64 + 1) as usize..] {
+            axes.push(AxisSlice::Range { start: end(random, *d as i64), stop: end(random, *d as i64), step: -2 });
+        }
+    }
+    Slice(axes)
 }
 
 fn caches() -> [ReadOptions; 3] {
@@ -113,8 +124,7 @@ fn any_slice_of_any_container_is_the_slice_of_the_whole_with_any_cache() {
         let name = path.display().to_string();
         let bytes = fs::read(&path).unwrap();
         let mut readers: Vec<Reader> = caches().iter().map(|o| Reader::open_with(&name, *o).unwrap()).collect();
-        readers.push(Reader::from_bytes(&bytes, None).unwrap());
-        drop(bytes);
+        readers.push(Reader::from_bytes(bytes, None).unwrap());
         let mut random = Random(7);
         for round in 0..150 {
             let slice = any_slice(&mut random, &shape);
@@ -384,7 +394,7 @@ fn damaged_files_in_memory_are_refused_without_naming_a_file() {
     for path in files(&folder, &grids(31, 5)) {
         let bytes = fs::read(&path).unwrap();
         for len in (0..bytes.len()).step_by((bytes.len() / 60).max(1)) {
-            let read = Reader::from_bytes(&bytes[..len], None).and_then(|r| r.read::<f64>());
+            let read = Reader::from_bytes(bytes[..len].to_vec(), None).and_then(|r| r.read::<f64>());
             let error = read.expect_err("cut short").to_string();
             assert!(!error.contains("/proc/"), "{error}");
         }
@@ -394,7 +404,7 @@ fn damaged_files_in_memory_are_refused_without_naming_a_file() {
             let at = random.below(bytes.len() as u64) as usize;
             damaged[at] ^= 1 << random.below(8);
             // An error or other values, never a panic.
-            let _ = Reader::from_bytes(&damaged, None).and_then(|r| r.slice::<f64>("3:20:4"));
+            let _ = Reader::from_bytes(damaged, None).and_then(|r| r.slice::<f64>("3:20:4"));
         }
     }
     assert!(Reader::from_bytes(b"", None).is_err());
@@ -411,4 +421,51 @@ fn clones_read_the_same_file_after_its_name_is_gone() {
     fs::remove_file(path).unwrap();
     let (spec, part): (_, Buf) = clone.part(&"4".parse().unwrap()).unwrap();
     assert_eq!((spec.shape(), part.len()), (&[5u64, 5][..], 25));
+}
+
+#[test]
+fn a_file_in_memory_is_read_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let array = grids(31, 5);
+    for path in files(&folder, &array) {
+        let name = path.display();
+        let bytes: std::sync::Arc<[u8]> = fs::read(&path).unwrap().into();
+        // Others of the same kind are open at the same time, each with its own values.
+        let other = fs::read(&path).unwrap();
+        let readers = [
+            Reader::from_bytes(std::sync::Arc::clone(&bytes), None).unwrap(),
+            Reader::from_bytes(other, None).unwrap(),
+        ];
+        for reader in &readers {
+            assert_eq!(reader.read::<f64>().unwrap(), array.view().into_dyn(), "{name}");
+        }
+        let held = std::sync::Arc::clone(&bytes);
+        if let Some(mapped) = readers[0].mapped::<f64>().unwrap() {
+            let view = mapped.view().unwrap();
+            let range = bytes.as_ptr_range();
+            assert!(range.contains(&view.as_ptr().cast::<u8>()), "{name}: copied");
+            assert_eq!(view, array.view().into_dyn(), "{name}");
+        }
+        drop(bytes);
+        let part = readers[0].slice::<f64>("4, 1:, ::2").unwrap();
+        assert_eq!(part, array.slice(ndarray::s![4, 1.., ..;2]).into_dyn(), "{name}");
+        drop(readers);
+        // Nothing of it is kept once nobody reads it.
+        assert_eq!(std::sync::Arc::strong_count(&held), 1, "{name}");
+    }
+}
+
+#[cfg(feature = "hdf5")]
+#[test]
+fn several_images_of_one_name_are_several_files() {
+    let mut readers = Vec::new();
+    for k in 0..5 {
+        let folder = tempfile::tempdir().unwrap();
+        let array = grids(4, 6) + f64::from(k);
+        let path = files(&folder, &array).pop().unwrap();
+        readers.push((array, Reader::from_bytes(fs::read(path).unwrap(), None).unwrap()));
+    }
+    for (array, reader) in &readers {
+        assert_eq!(reader.read::<f64>().unwrap(), array.view().into_dyn());
+    }
 }

@@ -165,7 +165,7 @@ pub(crate) fn pack_file(
 pub(crate) fn restored_npy(npy: &[u8], resources: &Resources<'_>) -> Result<Vec<u8>> {
     let options =
         ReadOptions { cache_bytes: 0, threads: resources.threads, memory: resources.memory, read_ahead: None };
-    let reader = Reader::from_bytes_with(npy, None, options)?;
+    let reader = Reader::from_bytes_with(npy.to_vec(), None, options)?;
     let Some(record) = reader.record() else { return Ok(npy.to_vec()) };
     let (order, axes) = (record.original.byte_order, record.original.axes);
     let mut elements = Buf::new();

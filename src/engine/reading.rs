@@ -12,7 +12,7 @@ use crate::array::{ByteOrder, Element};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::Work;
 use crate::recipe::Axes;
-use crate::store::{Mapping, Place, open, open_bytes};
+use crate::store::{Image, Mapping, Place, open, open_bytes};
 
 /// Decoded chunks that a [`Reader`] keeps unless told otherwise, in bytes.
 pub const DEFAULT_CACHE: u64 = 32 << 20;
@@ -114,7 +114,8 @@ impl Reader {
     }
 
     /// Opens a whole file that lies in memory: `.npy`, `.npz` or HDF5, compacted or not. `member` names the array inside where there
-    /// are several. The bytes are copied once.
+    /// are several. The bytes are taken over and read where they are: `Vec<u8>`, `Arc<[u8]>`, a mapping, whatever has them. Of an
+    /// HDF5 file what lies in other files (external links, virtual datasets) is refused.
     ///
     /// ```
     /// let mut file = b"\x93NUMPY\x01\x00".to_vec();
@@ -123,17 +124,21 @@ impl Reader {
     /// file.extend_from_slice(format!("{header:<117}\n").as_bytes());
     /// file.extend_from_slice(&[7, 8, 9]);
     ///
-    /// let reader = ndcompact::Reader::from_bytes(&file, None)?;
+    /// let reader = ndcompact::Reader::from_bytes(file, None)?;
     /// assert_eq!(reader.slice::<u8>("::-1")?, ndarray::arr1(&[9, 8, 7]).into_dyn());
     /// # Ok::<(), ndcompact::Error>(())
     /// ```
-    pub fn from_bytes(bytes: impl AsRef<[u8]>, member: Option<&str>) -> Result<Self> {
+    pub fn from_bytes(bytes: impl AsRef<[u8]> + Send + Sync + 'static, member: Option<&str>) -> Result<Self> {
         Self::from_bytes_with(bytes, member, ReadOptions::default())
     }
 
     /// As [`Reader::from_bytes`], with cache, threads and memory to choose.
-    pub fn from_bytes_with(bytes: impl AsRef<[u8]>, member: Option<&str>, options: ReadOptions) -> Result<Self> {
-        Self::of_with(open_bytes(bytes.as_ref(), member)?, options)
+    pub fn from_bytes_with(
+        bytes: impl AsRef<[u8]> + Send + Sync + 'static,
+        member: Option<&str>,
+        options: ReadOptions,
+    ) -> Result<Self> {
+        Self::of_with(open_bytes(Image::new(bytes), member)?, options)
     }
 
     /// How it reads.

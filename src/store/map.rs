@@ -1,9 +1,11 @@
 //! Files seen as memory: only the pages that are looked at are read.
 
 use std::fs::File;
+use std::ops::Range;
 
 use memmap2::{Mmap, MmapOptions};
 
+use super::Image;
 use crate::error::{Error, Result, refuse};
 
 /// Bytes of a file mapped into memory, read-only.
@@ -13,8 +15,16 @@ use crate::error::{Error, Result, refuse};
 /// shows the new bytes, which no type here takes for more than bytes and numbers.
 #[derive(Debug)]
 pub struct Mapping {
-    /// None for no bytes, which cannot be mapped.
-    map: Option<Mmap>,
+    held: Held,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// No bytes, which cannot be mapped.
+    Nothing,
+    File(Mmap),
+    /// A part of a file that is in memory already.
+    Memory(Image, Range<usize>),
 }
 
 impl Mapping {
@@ -31,7 +41,7 @@ impl Mapping {
             return refuse!(Io, "{len} bytes are more than this machine can address");
         };
         if length == 0 {
-            return Ok(Self { map: None });
+            return Ok(Self { held: Held::Nothing });
         }
         #[expect(
             unsafe_code,
@@ -39,12 +49,26 @@ impl Mapping {
                       says what happens when the file is cut short"
         )]
         let map = unsafe { MmapOptions::new().offset(at).len(length).map(file) };
-        map.map(|map| Self { map: Some(map) }).map_err(|e| Error::io("mapping the file into memory", e))
+        map.map(|map| Self { held: Held::File(map) }).map_err(|e| Error::io("mapping the file into memory", e))
+    }
+
+    /// `len` bytes of `image` from byte `at` on, where they are.
+    pub(in crate::store) fn of_image(image: Image, at: u64, len: u64) -> Result<Self> {
+        let have = image.bytes().len();
+        match (usize::try_from(at), at.checked_add(len).map(usize::try_from)) {
+            (Ok(start), Some(Ok(end))) if end <= have => Ok(Self { held: Held::Memory(image, start..end) }),
+            _ => refuse!(Corrupt, "{len} bytes from byte {at} on do not fit the {have} in memory: it is cut short"),
+        }
     }
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
-        self.map.as_deref().unwrap_or(&[])
+        match &self.held {
+            Held::Nothing => &[],
+            Held::File(map) => map,
+            // The range was held against the image when it was made.
+            Held::Memory(image, range) => image.bytes().get(range.clone()).unwrap_or(&[]),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod append;
 mod below;
+mod bytes;
 mod checksum;
 mod columns;
 mod compression;
@@ -25,6 +26,7 @@ mod window;
 
 pub use append::append;
 pub use below::{TemporaryFolder, make_folder, temporary, temporary_npy, write_below};
+pub use bytes::Image;
 pub use checksum::sha256;
 pub use columns::{Column, Columns, ColumnsWriter};
 pub use compression::Compression;

@@ -2,14 +2,14 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
-use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::bytes::{Bytes, Positioned};
 use super::npz::{self, Archive};
 #[cfg(feature = "hdf5")]
 use super::window::{Window, WindowOf};
-use super::{Mapping, NpyFile, Stretch};
+use super::{Image, Mapping, NpyFile, Stretch};
 use crate::array::{Buf, ByteOrder, Span, Spec};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::{Grain, Source, Work};
@@ -100,8 +100,8 @@ pub struct Opened {
     store: Store,
     place: Place,
     format: Format,
-    /// The file in memory that it was opened from: its name is good as long as this is open.
-    memory: Option<File>,
+    /// The file in memory that it was opened from, which has no name.
+    memory: Option<Image>,
     /// Where it is a member of an archive: how it stands there.
     member: Option<npz::Stands>,
 }
@@ -156,8 +156,23 @@ pub fn open(place: &Place) -> Result<Opened> {
     if file.metadata().map_err(failed)?.is_dir() {
         return refuse!(Usage, "{} is a folder; give an array file", path.display());
     }
+    recognised(place, file.into())
+}
+
+/// Opens the array `member` of a whole file that is in memory: of an archive or an HDF5 file by its name, which may be left out
+/// where there is one array. The bytes are read where they are.
+pub fn open_bytes(bytes: Image, member: Option<&str>) -> Result<Opened> {
+    let place = Place { path: PathBuf::from("bytes in memory"), member: member.map(str::to_owned) };
+    let opened = recognised(&place, Bytes::Memory(bytes.clone()))?;
+    Ok(Opened { memory: Some(bytes), ..opened })
+}
+
+/// Opens the array at `place` of `file`, whose first bytes tell what it is.
+fn recognised(place: &Place, file: Bytes) -> Result<Opened> {
+    let path = &place.path;
+    let failed = |e| Error::io(format!("opening {}", path.display()), e);
     let mut head = [0u8; 8];
-    let have = file.read_at(&mut head, 0).map_err(failed)?;
+    let have = file.get_at(&mut head, 0).map_err(failed)?;
     let (store, format) = if head.starts_with(b"\x93NUMPY") {
         if let Some(member) = &place.member {
             return refuse!(
@@ -166,12 +181,16 @@ pub fn open(place: &Place) -> Result<Opened> {
                 path.display()
             );
         }
-        (Store::Npy(Box::new(NpyFile::open(path)?)), Format::Npy)
+        let npy = match &file {
+            Bytes::File(_) => NpyFile::open(path)?,
+            Bytes::Memory(image) => NpyFile::from_file(file.clone(), path, 0, image.bytes().len() as u64)?,
+        };
+        (Store::Npy(Box::new(npy)), Format::Npy)
     } else if head.starts_with(b"PK") {
         let opened = open_in(&Archive::from_file(file, path)?, place.member.as_deref())?;
         return Ok(Opened { place: place.clone(), ..opened });
     } else if head == *HDF5_MAGIC || Format::of_name(path) == Some(Format::Hdf5) {
-        hdf5(path, place.member.as_deref())?
+        hdf5(path, place.member.as_deref(), &file)?
     } else if head.starts_with(b"CDF") {
         return refuse!(
             Unsupported,
@@ -189,32 +208,18 @@ pub fn open(place: &Place) -> Result<Opened> {
     Ok(Opened { store, place: place.clone(), format, member: None, memory: None })
 }
 
-/// Opens the array `member` of a whole file that is in memory: of an archive or an HDF5 file by its name, which may be left out
-/// where there is one array.
-///
-/// The bytes are copied once, into a file that lies in memory and has no name: from there on it is read as any other.
-pub fn open_bytes(bytes: &[u8], member: Option<&str>) -> Result<Opened> {
-    const WHAT: &str = "bytes in memory";
-    let failed = |e: std::io::Error| Error::io("holding a file in memory", e);
-    let fd = rustix::fs::memfd_create("ndcompact", rustix::fs::MemfdFlags::CLOEXEC).map_err(|e| failed(e.into()))?;
-    let file = File::from(fd);
-    file.write_all_at(bytes, 0).map_err(failed)?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    let place = Place { path, member: member.map(str::to_owned) };
-    // The name that the system gives it would mean nothing to the reader of a message.
-    let named = |e: Error| e.renamed(&place.path.display().to_string(), WHAT);
-    let mut opened = open(&place).map_err(named)?;
-    opened.memory = Some(file);
-    Ok(opened)
-}
-
 #[cfg(feature = "hdf5")]
-fn hdf5(path: &Path, member: Option<&str>) -> Result<(Store, Format)> {
-    Ok((Store::Hdf5(Box::new(super::hdf5::Dataset::open(path, member)?)), Format::Hdf5))
+fn hdf5(path: &Path, member: Option<&str>, file: &Bytes) -> Result<(Store, Format)> {
+    use super::hdf5::Dataset;
+    let dataset = match file {
+        Bytes::File(_) => Dataset::open(path, member)?,
+        Bytes::Memory(image) => Dataset::open_image(image, member, path)?,
+    };
+    Ok((Store::Hdf5(Box::new(dataset)), Format::Hdf5))
 }
 
 #[cfg(not(feature = "hdf5"))]
-fn hdf5(path: &Path, _member: Option<&str>) -> Result<(Store, Format)> {
+fn hdf5(path: &Path, _member: Option<&str>, _file: &Bytes) -> Result<(Store, Format)> {
     refuse!(Unsupported, "{} is an HDF5 file and this build has none; build with the feature `hdf5`", path.display())
 }
 
@@ -399,6 +404,7 @@ impl Opened {
         #[cfg(feature = "hdf5")]
         if let Store::Hdf5(h5) = &self.store
             && h5.known_bytes().is_none()
+            && self.memory.is_none()
             && let Ok(meta) = std::fs::metadata(&self.place.path)
         {
             return meta.len();
@@ -432,7 +438,7 @@ impl Opened {
             #[cfg(feature = "hdf5")]
             Store::Window(_) => return Ok(None),
         };
-        Mapping::new(file, at, bytes).map(Some).map_err(|e| e.at(&self.place))
+        file.map(at, bytes).map(Some).map_err(|e| e.at(&self.place))
     }
 
     /// Whether rows can be appended in place, without making the file anew.
@@ -467,7 +473,7 @@ impl Opened {
 
     /// Bytes on disk, headers included: the whole file's where it holds this array alone, else what the array takes up in it.
     pub fn bytes_on_disk(&self) -> Result<u64> {
-        if self.format == Format::Hdf5 && arrays(&self.place.path)?.len() == 1 {
+        if self.format == Format::Hdf5 && self.memory.is_none() && arrays(&self.place.path)?.len() == 1 {
             let path = &self.place.path;
             let meta = std::fs::metadata(path).map_err(|e| Error::io(format!("reading {}", path.display()), e))?;
             return Ok(meta.len());

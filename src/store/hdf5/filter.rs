@@ -92,17 +92,17 @@ pub(super) fn check_coded(infos: &[FilterInfo], stored: Option<(&Spec, ByteOrder
 
 /// The bytes of a decoded chunk, in whatever memory they were decoded to.
 #[derive(Debug)]
-pub(super) enum Bytes {
+pub(super) enum DecodedChunk {
     Plain(Vec<u8>),
     /// As our own filter leaves them.
     Elements(Buf),
 }
 
-impl Bytes {
+impl DecodedChunk {
     pub(super) fn get(&self) -> &[u8] {
         match self {
-            Bytes::Plain(bytes) => bytes,
-            Bytes::Elements(elements) => elements.bytes(),
+            Self::Plain(bytes) => bytes,
+            Self::Elements(elements) => elements.bytes(),
         }
     }
 }
@@ -359,7 +359,7 @@ impl Filters {
         len: usize,
         wanted: usize,
         scratch: &mut Scratch,
-    ) -> Result<Bytes> {
+    ) -> Result<DecodedChunk> {
         if self.list == [Filter::Coded] && skipped == 0 {
             let mut elements = self.decode_elements(&raw[..len], &mut scratch.coded)?;
             let chunk = elements.bytes_mut();
@@ -369,7 +369,7 @@ impl Filters {
             if let Some(ChunkSpec { spec, order }) = &self.coded {
                 order.to_native(spec.dtype(), chunk);
             }
-            return Ok(Bytes::Elements(elements));
+            return Ok(DecodedChunk::Elements(elements));
         }
         if self.active(skipped).eq([Filter::Fletcher32]) {
             let data = checked(&raw[..len])?.len();
@@ -378,11 +378,11 @@ impl Filters {
             }
             let mut chunk = std::mem::take(raw);
             chunk.truncate(data);
-            return Ok(Bytes::Plain(chunk));
+            return Ok(DecodedChunk::Plain(chunk));
         }
         let mut chunk = Vec::new();
         self.decode(skipped, &raw[..len], room(&mut chunk, wanted)?, scratch)?;
-        Ok(Bytes::Plain(chunk))
+        Ok(DecodedChunk::Plain(chunk))
     }
 
     /// Runs our own filter back, to elements in native byte order; the buffer is taken out of `kept`.

@@ -2,14 +2,12 @@
 
 mod about;
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::attribute::RECIPE;
 use super::boxes::Boxes;
-use super::filter::{Bytes, Filters, Scratch, check_coded, room};
+use super::filter::{DecodedChunk, Filters, Scratch, check_coded, room};
 use super::grid::{Grid, boxes};
 use super::layout;
 use super::list::{Described, absolute, describe, named, only, open_file};
@@ -20,6 +18,8 @@ use super::tiles::{self, TILES, Tiles};
 use crate::array::{Buf, ByteOrder, DType, Span, Spec, total};
 use crate::error::{Error, Result, refuse};
 use crate::pipeline::{Cache, Grain, Source, Work};
+use crate::store::Image;
+use crate::store::bytes::{Bytes, Positioned};
 
 /// Bytes of decoded chunks that a worker keeps; at least two chunks are kept.
 const CACHE_BYTES: u64 = 8 << 20;
@@ -63,10 +63,10 @@ pub struct Dataset {
     chunk: Option<Vec<u64>>,
     fill: Vec<u8>,
     layout: String,
-    file: File,
+    file: Bytes,
     key: usize,
     /// Decoded chunks for all threads; without it each worker keeps some of its own.
-    cache: Option<Cache<Bytes>>,
+    cache: Option<Cache<DecodedChunk>>,
     // Last, so that it is closed last.
     dataset: Id,
 }
@@ -96,6 +96,32 @@ struct Placed {
     len: u64,
 }
 
+/// The file that a dataset was looked for in.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    path: &'a Path,
+    /// Where it lies in memory: its bytes, and what the library calls it.
+    image: Option<(&'a Image, &'a str)>,
+}
+
+impl Origin<'_> {
+    /// What the elements of `dataset` are read from without the library.
+    fn bytes(&self, dataset: &Id) -> Result<Bytes> {
+        let file = raw::file::of(dataset)?;
+        let Some((image, own)) = self.image else { return raw::file::descriptor(&file, self.path).map(Bytes::from) };
+        // The library would take the same bytes for any other file that is linked to.
+        let name = raw::file::name_of(&file)?;
+        if name != Path::new(own) {
+            return refuse!(
+                Unsupported,
+                "it lies in another file, {}, which bytes in memory do not hold; open it by its file's name",
+                name.display()
+            );
+        }
+        Ok(Bytes::Memory(image.clone()))
+    }
+}
+
 impl Dataset {
     /// Opens dataset `name` of the file at `path`; without a name the only compacted dataset, else the only one of numbers.
     ///
@@ -104,20 +130,34 @@ impl Dataset {
     /// `Unsupported` for dtypes other than numbers and booleans, and for filters that are not at hand; `Corrupt` for
     /// damaged files; `Io` as the operating system says.
     pub fn open(path: &Path, name: Option<&str>) -> Result<Self> {
-        let file = open_file(path)?;
+        Self::of(&open_file(path)?, name, Origin { path, image: None })
+    }
+
+    /// As [`Dataset::open`], of the file that `image` is; `shown` is what messages call it.
+    ///
+    /// # Errors
+    /// As [`Dataset::open`]; `Unsupported` for what lies in other files.
+    pub(in crate::store) fn open_image(image: &Image, name: Option<&str>, shown: &Path) -> Result<Self> {
+        raw::filter::register();
+        let (file, own) = raw::image::open(image).map_err(|e| e.at(shown.display()))?;
+        Self::of(&file, name, Origin { path: shown, image: Some((image, &own)) })
+    }
+
+    fn of(file: &Id, name: Option<&str>, origin: Origin<'_>) -> Result<Self> {
+        let path = origin.path;
         let at = |e: Error| e.at(path.display());
         let name = match name {
             Some(name) => absolute(name)?,
-            None => only(&file, path)?,
+            None => only(file, path)?,
         };
-        if !raw::file::exists(&file, &name).map_err(at)? {
-            return refuse!(Usage, "{} holds no dataset {name}{}", path.display(), named(&file));
+        if !raw::file::exists(file, &name).map_err(at)? {
+            return refuse!(Usage, "{} holds no dataset {name}{}", path.display(), named(file));
         }
-        let dataset = raw::dataset::open(&file, &name).map_err(at)?;
-        Self::new(dataset, name.clone(), path).map_err(|e| e.at(format!("{}:{name}", path.display())))
+        let dataset = raw::dataset::open(file, &name).map_err(at)?;
+        Self::new(dataset, name.clone(), origin).map_err(|e| e.at(format!("{}:{name}", path.display())))
     }
 
-    fn new(dataset: Id, name: String, path: &Path) -> Result<Self> {
+    fn new(dataset: Id, name: String, origin: Origin<'_>) -> Result<Self> {
         let Described { spec, order, plain } = describe(&dataset, &name)?;
         let stored = raw::dtype::of_dataset(&dataset)?;
         let memory = raw::dtype::in_memory(&stored, spec.dtype())?;
@@ -127,8 +167,8 @@ impl Dataset {
         if let Layout::Chunked(chunk) = &creation.layout {
             check_coded(&creation.filters, plain.then_some((&spec, order)), chunk)?;
         }
-        let file = raw::file::descriptor(&raw::file::of(&dataset)?, path)?;
-        let length = file.metadata().map_err(|e| Error::io("asking for the file's length", e))?.len();
+        let file = origin.bytes(&dataset)?;
+        let length = file.len().map_err(|e| Error::io("asking for the file's length", e))?;
         let mut access = access(&spec, plain, &creation, length)?;
         if let Some(Access::Chunks { table, .. }) = &mut access {
             table.prepare(&dataset, raw::attribute::exists(&dataset, RECIPE)?)?;
@@ -137,7 +177,13 @@ impl Dataset {
             && plain
             && let Some(beside) = raw::attribute::text(&dataset, TILES)?
         {
-            return Self::tiled(dataset, name, spec, order, &beside, path);
+            return Self::tiled(dataset, name, spec, order, &beside, origin);
+        }
+        if origin.image.is_some() && matches!(creation.layout, Layout::Virtual | Layout::External) {
+            return refuse!(
+                Unsupported,
+                "its elements lie in other files, which bytes in memory do not name; open it by its file's name"
+            );
         }
         let access = match access {
             Some(access) => access,
@@ -179,7 +225,7 @@ impl Dataset {
             chunk: None,
             fill: vec![0; spec.dtype().size()],
             layout: layout::words(creation),
-            file,
+            file: file.into(),
             key: KEYS.fetch_add(1, Ordering::Relaxed),
             cache: None,
             spec,
@@ -188,13 +234,20 @@ impl Dataset {
     }
 
     /// The dataset that mirrors the tiles in dataset `beside`.
-    fn tiled(dataset: Id, name: String, spec: Spec, order: ByteOrder, beside: &str, path: &Path) -> Result<Self> {
+    fn tiled(
+        dataset: Id,
+        name: String,
+        spec: Spec,
+        order: ByteOrder,
+        beside: &str,
+        origin: Origin<'_>,
+    ) -> Result<Self> {
         let file = raw::file::of(&dataset)?;
         let other = raw::dataset::open(&file, beside)?;
         if raw::attribute::exists(&other, TILES)? {
             return refuse!(Corrupt, "its tiles {beside} are themselves made of tiles");
         }
-        let inner = Self::new(other, beside.to_owned(), path).map_err(|e| e.at(beside))?;
+        let inner = Self::new(other, beside.to_owned(), origin).map_err(|e| e.at(beside))?;
         let side = inner.chunk.as_ref().and_then(|c| c.last()).copied().unwrap_or(0).max(1);
         let tiles = Tiles::with_side(&spec, side)?;
         let fits = inner.spec == spec && inner.order == order && inner.chunk.as_deref() == Some(tiles.boxes().chunk());
@@ -215,7 +268,7 @@ impl Dataset {
             fill: inner.fill.clone(),
             layout: format!("virtual, mirrors {beside}: {}", inner.layout),
             cache: None,
-            file: inner.file.try_clone().map_err(|e| Error::io("duplicating the file's descriptor", e))?,
+            file: inner.file.clone(),
             key: KEYS.fetch_add(1, Ordering::Relaxed),
             access: Access::Tiles { tiles, inner: Box::new(inner) },
             spec,
@@ -359,7 +412,7 @@ impl Dataset {
         number: u64,
         bytes: u64,
         kept: &mut Kept,
-    ) -> Result<Option<Bytes>> {
+    ) -> Result<Option<DecodedChunk>> {
         let Some(fetched) = self.fetch((filters, table), number, bytes, &mut kept.raw)? else { return Ok(None) };
         filters.decode_new(fetched.skipped, &mut kept.raw, fetched.bytes, bytes as usize, &mut kept.scratch).map(Some)
     }
@@ -430,9 +483,7 @@ impl Dataset {
 
     fn pread(&self, at: u64, to: &mut [u8]) -> Result<()> {
         let len = to.len();
-        self.file
-            .read_exact_at(to, at)
-            .map_err(|e| Error::io(format!("reading {len} bytes at {at} of {}", self.name), e))
+        self.file.fill_at(to, at).map_err(|e| Error::io(format!("reading {len} bytes at {at} of {}", self.name), e))
     }
 }
 

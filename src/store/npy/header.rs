@@ -1,10 +1,8 @@
 //! The header of a `.npy` file: a Python dict literal of three keys, read without trusting any of it.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
 use crate::array::{ByteOrder, DType, MAX_AXES, Spec};
 use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::store::bytes::Positioned;
 
 /// Magic of every `.npy` file.
 pub(super) const MAGIC: &[u8; 6] = b"\x93NUMPY";
@@ -51,13 +49,13 @@ impl Header {
     }
 
     /// Reads the header that starts at `base` of `file`, of which `len` bytes follow.
-    pub(super) fn read(file: &File, base: u64, len: u64) -> Result<Self> {
+    pub(super) fn read(file: &impl Positioned, base: u64, len: u64) -> Result<Self> {
         let mut prefix = [0u8; LONG_PREFIX];
         let have = prefix.len().min(len as usize);
-        file.read_exact_at(&mut prefix[..have], base).map_err(|e| Error::io("reading the header", e))?;
+        file.fill_at(&mut prefix[..have], base).map_err(|e| Error::io("reading the header", e))?;
         let (start, size) = frame(&prefix[..have], len)?;
         let mut text = vec![0u8; size];
-        file.read_exact_at(&mut text, base + start as u64).map_err(|e| Error::io("reading the header", e))?;
+        file.fill_at(&mut text, base + start as u64).map_err(|e| Error::io("reading the header", e))?;
         let mut header = Self::parse(&text)?;
         header.data_at = base + (start + size) as u64;
         Ok(header)

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -11,6 +10,7 @@ use super::padding;
 use crate::array::{Buf, ByteOrder, Span, Spec, total};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::{Source, Work};
+use crate::store::bytes::{Bytes, Positioned};
 
 /// Pieces that lie closer together than this are fetched with one read: a system call costs about as much as copying it.
 const GAP_BYTES: u64 = 4096;
@@ -23,7 +23,7 @@ const MAX_SIDECAR: u64 = 1 << 20;
 /// order that is C order of the reversed shape.
 #[derive(Debug)]
 pub struct NpyFile {
-    file: File,
+    file: Bytes,
     path: PathBuf,
     /// What is in the file, axes in file order.
     spec: Spec,
@@ -58,7 +58,8 @@ impl NpyFile {
     }
 
     /// The `.npy` file that takes up `len` bytes from `base` of `file`; `path` names it in messages.
-    pub fn from_file(file: File, path: &Path, base: u64, len: u64) -> Result<Self> {
+    pub(in crate::store) fn from_file(file: impl Into<Bytes>, path: &Path, base: u64, len: u64) -> Result<Self> {
+        let file = file.into();
         let at = |e: Error| e.at(path.display());
         let header = Header::read(&file, base, len).map_err(at)?;
         let have = len - (header.data_at - base);
@@ -116,7 +117,7 @@ impl NpyFile {
     }
 
     /// The file and the first byte in it of the elements.
-    pub(in crate::store) fn region(&self) -> (&File, u64) {
+    pub(in crate::store) fn region(&self) -> (&Bytes, u64) {
         (&self.file, self.header.data_at)
     }
 
@@ -124,9 +125,7 @@ impl NpyFile {
     pub(in crate::store) fn expecting(mut self, crc32: u32) -> Result<Self> {
         let mut head = vec![0; (self.bytes - self.spec.bytes()) as usize];
         let base = self.header.data_at - head.len() as u64;
-        self.file
-            .read_exact_at(&mut head, base)
-            .map_err(|e| Error::io(format!("reading {}", self.path.display()), e))?;
+        self.file.fill_at(&mut head, base).map_err(|e| Error::io(format!("reading {}", self.path.display()), e))?;
         let mut before = crc32fast::Hasher::new();
         before.update(&head);
         self.sums = Some(Sums { before, expected: crc32, parts: Mutex::default() });
@@ -201,9 +200,7 @@ impl NpyFile {
 
     fn read_at(&self, bytes: &mut [u8], element: u64) -> Result<()> {
         let at = self.header.data_at + element * self.spec.dtype().size() as u64;
-        self.file
-            .read_exact_at(bytes, at)
-            .map_err(|e| Error::io(format!("reading {} at byte {at}", self.path.display()), e))
+        self.file.fill_at(bytes, at).map_err(|e| Error::io(format!("reading {} at byte {at}", self.path.display()), e))
     }
 }
 

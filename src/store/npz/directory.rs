@@ -1,11 +1,10 @@
 //! The central directory of a zip archive, read without trusting any of it.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use super::name;
 use crate::error::{Error, ErrorKind, Result, refuse};
+use crate::store::bytes::Positioned;
 
 /// The record that stands last, before a comment.
 const END: [u8; 4] = *b"PK\x05\x06";
@@ -91,12 +90,12 @@ struct End {
 }
 
 impl End {
-    fn read(file: &File, len: u64) -> Result<Self> {
+    fn read(file: &impl Positioned, len: u64) -> Result<Self> {
         let failed = |e| Error::io("reading the end of the archive", e);
         let tail_len = len.min((END_BYTES + MAX_COMMENT + LOCATOR_BYTES + END64_BYTES) as u64) as usize;
         let tail_at = len - tail_len as u64;
         let mut tail = vec![0; tail_len];
-        file.read_exact_at(&mut tail, tail_at).map_err(failed)?;
+        file.fill_at(&mut tail, tail_at).map_err(failed)?;
         let last = tail_len.saturating_sub(END_BYTES);
         let is_end = |at: &usize| {
             tail[*at..].starts_with(&END) && at + END_BYTES + usize::from(u16_at(&tail, at + 20)) <= tail_len
@@ -117,7 +116,7 @@ impl End {
             let mut found = None;
             for place in [Some(named), usual].into_iter().flatten() {
                 if place.checked_add(END64_BYTES as u64).is_some_and(|e| e <= end) {
-                    file.read_exact_at(&mut record, place).map_err(failed)?;
+                    file.fill_at(&mut record, place).map_err(failed)?;
                     if record.starts_with(&END64) {
                         found = Some(place);
                         break;
@@ -150,13 +149,13 @@ impl Directory {
     /// # Errors
     /// `Corrupt` where numbers contradict each other, members overlap or lie outside of the file; `Unsupported` for archives in
     /// several parts; `Io`.
-    pub(super) fn read(file: &File, len: u64) -> Result<Self> {
+    pub(super) fn read(file: &impl Positioned, len: u64) -> Result<Self> {
         let end = End::read(file, len)?;
         if end.size > MAX_DIRECTORY || end.entries.saturating_mul(CENTRAL_BYTES as u64) > end.size {
             return Err(damaged(format!("{} members cannot be in a directory of {} bytes", end.entries, end.size)));
         }
         let mut bytes = vec![0; end.size as usize];
-        file.read_exact_at(&mut bytes, end.start).map_err(|e| Error::io("reading the directory of the archive", e))?;
+        file.fill_at(&mut bytes, end.start).map_err(|e| Error::io("reading the directory of the archive", e))?;
         let mut entries = Vec::with_capacity(end.entries as usize);
         let mut rest = &bytes[..];
         for i in 0..end.entries {
@@ -232,7 +231,7 @@ impl Entry {
     ///
     /// # Errors
     /// `Usage` where another member has its name, `Unsupported` where it is encrypted, `Corrupt` where its header is another's or its data lie outside of the archive.
-    pub(super) fn data_at(&self, file: &File, directory: &Directory) -> Result<u64> {
+    pub(super) fn data_at(&self, file: &impl Positioned, directory: &Directory) -> Result<u64> {
         if self.twice {
             return refuse!(
                 Corrupt,
@@ -244,7 +243,7 @@ impl Entry {
         }
         let mut header = vec![0; LOCAL_BYTES + self.raw.len()];
         let short = |_| damaged("its header lies outside of the file");
-        file.read_exact_at(&mut header, self.header_at).map_err(short)?;
+        file.fill_at(&mut header, self.header_at).map_err(short)?;
         if !header.starts_with(&LOCAL) {
             return Err(damaged(format!("no header stands at byte {}, where its is said to be", self.header_at)));
         }

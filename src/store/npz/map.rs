@@ -67,7 +67,7 @@ impl Npz {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let archive = Archive::open(path)?;
-        let file = archive.file();
+        let file = archive.file()?;
         let len = file.metadata().map_err(|e| Error::io(format!("mapping {}", path.display()), e))?.len();
         let map = Mapping::new(file, 0, len).map_err(|e| e.at(path.display()))?;
         Ok(Self { archive, map })

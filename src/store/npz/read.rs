@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::directory::{DEFLATED, DEFLATED64, Directory, Entry, STORED, ZSTD};
@@ -11,6 +10,7 @@ use super::pack::NpzCodec;
 use crate::array::Spec;
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::store::Stretch;
+use crate::store::bytes::{Bytes, Positioned};
 use crate::store::npy::{Header, NpyFile};
 
 /// Packed bytes read, and unpacked bytes moved, at a time.
@@ -35,7 +35,7 @@ const WIDEST_MOST: u64 = 1 << 15;
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
-    file: File,
+    file: Bytes,
     directory: Directory,
 }
 
@@ -98,8 +98,9 @@ impl Archive {
     }
 
     /// The archive that `file` is; `path` names it in messages.
-    pub(in crate::store) fn from_file(file: File, path: &Path) -> Result<Self> {
-        let len = file.metadata().map_err(|e| Error::io(format!("opening {}", path.display()), e))?.len();
+    pub(in crate::store) fn from_file(file: impl Into<Bytes>, path: &Path) -> Result<Self> {
+        let file = file.into();
+        let len = file.len().map_err(|e| Error::io(format!("opening {}", path.display()), e))?;
         let directory = Directory::read(&file, len).map_err(|e| e.at(path.display()))?;
         Ok(Self { path: path.to_owned(), file, directory })
     }
@@ -189,8 +190,10 @@ impl Archive {
         if entry.method == STORED {
             let start = entry.data_at(&self.file, &self.directory).map_err(at)?;
             self.stream(entry).map_err(at)?;
-            let file = self.file.try_clone().map_err(|e| Error::io(format!("opening {}", self.path.display()), e))?;
-            return Ok((NpyFile::from_file(file, &shown, start, entry.size)?.expecting(entry.crc)?, stands));
+            return Ok((
+                NpyFile::from_file(self.file.clone(), &shown, start, entry.size)?.expecting(entry.crc)?,
+                stands,
+            ));
         }
         stands.method = Some(match entry.method {
             DEFLATED => "deflated",
@@ -291,7 +294,7 @@ impl Archive {
             let at = |e: Error| e.at(self.shown(entry));
             self.stream(entry).map_err(at)?;
             let start = entry.data_at(&self.file, &self.directory).map_err(at)?;
-            return Ok(Stretch::of(self.file.try_clone().map_err(failed)?, &self.path, start, entry.size));
+            return Ok(Stretch::of(self.file.file()?.try_clone().map_err(failed)?, &self.path, start, entry.size));
         }
         let shown = self.path.join(&entry.name);
         Ok(Stretch::of(self.unpacked(entry, &shown)?, &self.path, 0, entry.size))
@@ -320,8 +323,8 @@ impl Archive {
         Ok(Some((entry.data_at(&self.file, &self.directory).map_err(at)?, entry.size, entry.crc)))
     }
 
-    pub(super) fn file(&self) -> &File {
-        &self.file
+    pub(super) fn file(&self) -> Result<&File> {
+        self.file.file()
     }
 
     fn entry(&self, name: &str) -> Result<&Entry> {
@@ -380,7 +383,7 @@ pub(super) struct Packed<'a> {
 /// A part of a file as a stream.
 #[derive(Debug)]
 pub(super) struct Section<'a> {
-    file: &'a File,
+    file: &'a Bytes,
     at: u64,
     end: u64,
 }
@@ -388,7 +391,7 @@ pub(super) struct Section<'a> {
 impl Read for Section<'_> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         let most = (self.end - self.at).min(out.len() as u64) as usize;
-        let n = self.file.read_at(&mut out[..most], self.at)?;
+        let n = self.file.get_at(&mut out[..most], self.at)?;
         self.at += n as u64;
         Ok(n)
     }

@@ -34,7 +34,7 @@ fn c_path(path: &Path) -> Result<CString> {
 
 /// How files are opened: at most the file format of HDF5 1.10 is written, so that programs with libhdf5 1.10 read it, and
 /// a file system that knows no locks is no error.
-fn access(high: H5F_libver_t) -> Result<Id> {
+pub(super) fn access(high: H5F_libver_t) -> Result<Id> {
     let list = open!(Io, H5Pcreate(*H5P_CLS_FILE_ACCESS), "preparing to open an HDF5 file")?;
     call!(Io, H5Pset_libver_bounds(list.0, H5F_libver_t::H5F_LIBVER_EARLIEST, high), "bounding the file format")?;
     call!(Io, H5Pset_file_locking(list.0, 1, 1), "setting file locks")?;
@@ -150,7 +150,7 @@ pub(in super::super) fn base(file: &Id) -> Result<u64> {
 }
 
 /// The name by which `file` was opened.
-fn name_of(file: &Id) -> Result<PathBuf> {
+pub(in super::super) fn name_of(file: &Id) -> Result<PathBuf> {
     let length = call!(Io, H5Fget_name(file.0, ptr::null_mut(), 0), "asking for the file's name")?;
     let mut name = vec![0u8; length as usize + 1];
     call!(Io, H5Fget_name(file.0, name.as_mut_ptr().cast(), name.len()), "asking for the file's name")?;

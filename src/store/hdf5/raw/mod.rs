@@ -9,6 +9,7 @@ pub(super) mod dataset;
 pub(super) mod dtype;
 pub(super) mod file;
 pub(super) mod filter;
+pub(super) mod image;
 pub(super) mod vlen;
 
 use std::ffi::CString;

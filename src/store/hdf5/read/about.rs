@@ -1,7 +1,5 @@
 //! What a dataset says of itself, and where its bytes lie.
 
-use std::fs::File;
-
 use super::super::attribute::RECIPE;
 use super::super::filter::room;
 use super::super::raw::{self, Id};
@@ -9,6 +7,7 @@ use super::{Access, Dataset};
 use crate::array::{ByteOrder, Spec};
 use crate::error::Result;
 use crate::pipeline::Cache;
+use crate::store::bytes::Bytes;
 use crate::transform::Fill;
 
 impl Dataset {
@@ -59,7 +58,7 @@ impl Dataset {
     }
 
     /// The file and the first byte in it of the elements, where they lie in one piece.
-    pub(in crate::store) fn region(&self) -> Option<(&File, u64)> {
+    pub(in crate::store) fn region(&self) -> Option<(&Bytes, u64)> {
         match self.access {
             Access::Contiguous { address } => Some((&self.file, address)),
             _ => None,
