@@ -109,10 +109,21 @@ try:
                 block[k] = values[ends[i] - lengths[i] : ends[i]]
             rows[some.start : some.stop] = block
     vl_write = time.perf_counter() - start
+    start = time.perf_counter()
+    with tables.open_file(str(folder / "million_pt.h5"), "w") as file:
+        rows = file.create_vlarray("/", "rows", tables.Int32Atom(), filters=tables.Filters(5, "blosc"), expectedrows=options.items)
+        for i in range(options.items):
+            rows.append(values[ends[i] - lengths[i] : ends[i]])
+    pt_write = time.perf_counter() - start
     write = run("ragged", f"{folder}/million_vl.h5:/rows", "-o", folder / "million.h5")
     print(f"{options.items:,} items, {megabytes(values.nbytes)} of int32")
     print(f"  h5py, vlen_dtype         {megabytes((folder / 'million_vl.h5').stat().st_size)}, written in {vl_write:.1f} s")
+    print(f"  PyTables VLArray, Blosc  {megabytes((folder / 'million_pt.h5').stat().st_size)}, written in {pt_write:.1f} s")
     print(f"  compact ragged, from it  {megabytes((folder / 'million.h5').stat().st_size)}, written in {write:.1f} s")
+    back = run("restore", folder / "million.h5", "-o", folder / "million.npz")
+    print(f"  compact restore          all into one .npz in {back:.1f} s")
+    again = run("ragged", folder / "million.npz", "-o", folder / "again.h5")
+    print(f"  compact ragged           from that .npz in {again:.1f} s")
     picked = random.Random(0).sample(range(options.items), options.runs)
     times = []
     for i in picked:

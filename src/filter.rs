@@ -30,6 +30,9 @@ const MOST_EXTENTS: usize = 16 - BEFORE_EXTENTS;
 /// Bytes of the text of all steps; more is no recipe.
 const MOST_STEPS_BYTES: usize = 1 << 16;
 
+/// Bytes that a chunk's steps are within, and what stands before them.
+pub const MOST_HEAD_BYTES: u64 = MOST_STEPS_BYTES as u64 + 1024;
+
 /// Dtype and shape of a chunk, as the filter's parameters give them.
 ///
 /// At most 16 numbers: version 1; the dtype's place in [`DType::ALL`] (plus 256 for big-endian words); the chunk's extents.
@@ -220,6 +223,21 @@ pub fn decode(chunk: &Spec, bytes: &[u8], scratch: &mut Scratch, out: &mut Buf) 
     }
     unpack(&pipeline, packed, &mut scratch.back)?;
     pad(chunk, &frame.valid, &scratch.back, out)
+}
+
+/// The steps of a chunk of `axes` axes (as [`merge`] gives them), of which `bytes` are the first, without looking at the rest; `None` where they
+/// are not all there. A chunk's checksum is not compared.
+///
+/// # Errors
+/// As [`decode`].
+pub fn steps_of(axes: usize, bytes: &[u8]) -> Result<Option<Vec<Step>>> {
+    let Some(header) = frame::header(axes, bytes)? else { return Ok(None) };
+    if header.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    serde_json::from_slice(header)
+        .map(Some)
+        .map_err(|e| Error::new(ErrorKind::Corrupt, format!("a coded chunk's steps cannot be read: {e}")))
 }
 
 /// `inside`, of extents `valid`, at the front corner of `chunk`; zeros elsewhere.

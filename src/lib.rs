@@ -62,3 +62,19 @@ pub use transform::Ask;
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct ReadmeDoctest;
+
+/// And so are those of the pages about collections.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../docs/append.md")]
+    mod append {}
+    #[doc = include_str!("../docs/bundles.md")]
+    mod bundles {}
+    #[doc = include_str!("../docs/masks-and-slices.md")]
+    mod masks_and_slices {}
+    #[doc = include_str!("../docs/npz.md")]
+    mod npz {}
+    #[cfg(feature = "hdf5")]
+    #[doc = include_str!("../docs/ragged.md")]
+    mod ragged {}
+}

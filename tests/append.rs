@@ -316,7 +316,48 @@ fn values_beyond_a_fitted_range_are_refused_or_get_parameters_of_their_own() {
         let all = Reader::open(desk.path("all.npy").to_str().unwrap()).unwrap().read::<f64>().unwrap();
         assert_eq!(back, all);
         assert_eq!(done["loss"]["count"], 600);
+        // Each chunk's own parameters are told. Where all rows are in one chunk, old and new ones have no parameters in common.
+        let info = desk.json(&["info", name, "--json"]);
+        let kinds = info["chunk_steps"].as_array().unwrap();
+        let is_one = name == "coded.h5";
+        assert!(kinds.iter().any(|k| k["steps"] == info["steps"]) != is_one && !kinds.is_empty(), "{info}");
+        assert!(
+            kinds.iter().any(|k| k["steps"] != info["steps"] && k["steps"][0]["step"] == "scale-offset") != is_one,
+            "{info}"
+        );
+        let all: u64 = kinds.iter().map(|k| k["chunks"].as_u64().unwrap()).sum();
+        assert_eq!(all, if is_one { 1 } else { 8 * 2 }, "{info}");
+        let text = desk.done(&["info", name]);
+        assert_eq!(text.matches(", from number").count(), kinds.len().min(8), "{text}");
     }
+}
+
+#[test]
+fn rows_that_wait_for_their_chunks_fit_the_memory_that_is_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = place(dir.path(), "wide.h5");
+    // Chunks of 2 MiB would be 64 rows thick and more, 64 rows of this 32 MiB.
+    let row = [256, 256];
+    let resources = Resources { memory: 8 << 20, ..Resources::default() };
+    let options = WriterOptions { coded: Some(CodedOptions::default()), resources, ..WriterOptions::default() };
+    let mut writer = ArrayWriter::create(&to, DType::F64, &row, &options).unwrap();
+    let values: Vec<f64> = (0..256 * 256).map(|i| f64::from(i % 512)).collect();
+    let (spec, buf) = (Spec::new(DType::F64, row).unwrap(), Buf::from_slice(&values).unwrap());
+    for _ in 0..21 {
+        writer.push_buf(&spec, &buf).unwrap();
+    }
+    assert_eq!(writer.finish().unwrap().shape, [21, 256, 256]);
+    let reader = Reader::at(&to).unwrap();
+    let chunk = reader.opened().chunk().unwrap().to_vec();
+    assert!(chunk[0] * spec.bytes() <= resources.memory / 4, "{chunk:?}");
+    assert!(reader.read::<f64>().unwrap().iter().eq(values.iter().cycle().take(21 * 65536)));
+    let chunks = ChunkAsk::Shape(vec![64, 16, 16]);
+    let coded = Some(CodedOptions { chunks, ..CodedOptions::default() });
+    let mut writer =
+        ArrayWriter::create(&place(dir.path(), "no.h5"), DType::F64, &row, &WriterOptions { coded, ..options })
+            .unwrap();
+    let refused = (0..100).find_map(|_| writer.push_buf(&spec, &buf).err()).unwrap();
+    assert!(refused.kind() == ErrorKind::Usage && refused.to_string().contains("give 4 along"), "{refused}");
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::args::InfoArgs;
+#[cfg(feature = "hdf5")]
+use super::number::count;
 use super::number::{at_most, shape, size};
 use super::readers::{Reading, notes, readings, shell};
 use super::table::{self, labelled, loss, smaller};
@@ -15,6 +17,8 @@ use crate::error::Result;
 use crate::metric::LossRecord;
 use crate::recipe::{Axes, Original};
 use crate::report::bound_words;
+#[cfg(feature = "hdf5")]
+use crate::store::hdf5::ChunkSteps;
 use crate::store::{Archive, Format, Place};
 use crate::transform::{Fidelity, Fill, Step};
 
@@ -39,6 +43,10 @@ pub struct Info {
     pub exact: Option<bool>,
     /// The steps with all their parameters, in order. This object is a recipe file: `--recipe` takes it.
     pub steps: Vec<Step>,
+    /// Where chunks were made with other steps than those (`append --refit-chunks`): the steps of all chunks, each once.
+    #[cfg(feature = "hdf5")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub chunk_steps: Vec<ChunkSteps>,
     /// What each step makes, one entry a step.
     pub stages: Vec<Loaded>,
     /// How chunks were coded after the steps, which then were run on each chunk by itself.
@@ -130,7 +138,7 @@ pub(super) fn run(args: &InfoArgs, voice: &Voice) -> Result<()> {
         return voice.result(&members, |paint| listed(&members, paint));
     }
     let reader = Reader::at(&place)?;
-    let info = Info::of(&reader);
+    let info = Info::of(&reader)?;
     voice.result(&info, |paint| text(&info, names::is_stdin(&place), paint))
 }
 
@@ -182,16 +190,23 @@ fn datasets(_: &Place) -> Result<Vec<Member>> {
     Ok(Vec::new())
 }
 
+/// Kinds of chunks that are told in text.
+#[cfg(feature = "hdf5")]
+const LISTED: usize = 8;
+
 impl Info {
     /// What `reader` has open.
-    pub fn of(reader: &Reader) -> Self {
+    ///
+    /// # Errors
+    /// `Corrupt` for chunks that do not begin as chunks do; `Io`.
+    pub fn of(reader: &Reader) -> Result<Self> {
         let (opened, record, pipeline) = (reader.opened(), reader.record(), reader.pipeline());
         // Of steps inside of chunks the file shows nothing; the record binds.
         let inside = record.filter(|r| r.coding.is_some()).and_then(|r| r.pipeline().ok());
         let shown = opened.shown();
         let layout = opened.layout();
         let original_bytes = record.map(|_| reader.spec().bytes());
-        Self {
+        Ok(Self {
             place: opened.place().to_string(),
             format: opened.format().name(),
             compacted: record.is_some(),
@@ -213,6 +228,8 @@ impl Info {
             ratio: original_bytes.map(|b| b as f64 / opened.stored_bytes().max(1) as f64),
             exact: record.map(|_| reader.is_exact()),
             steps: record.map(|r| r.steps.clone()).unwrap_or_default(),
+            #[cfg(feature = "hdf5")]
+            chunk_steps: chunk_steps(reader)?,
             stages: inside
                 .as_ref()
                 .unwrap_or(pipeline)
@@ -237,8 +254,18 @@ impl Info {
             crc32: record.and_then(|r| r.crc32),
             readers: readings(opened.place(), opened.format(), shown, pipeline, &layout),
             notes: notes(pipeline),
-        }
+        })
     }
+}
+
+/// The steps of chunks, where any has other ones than the record, or none.
+#[cfg(feature = "hdf5")]
+fn chunk_steps(reader: &Reader) -> Result<Vec<ChunkSteps>> {
+    let Some(record) = reader.record().filter(|r| r.coding.is_some() && !r.steps.is_empty()) else {
+        return Ok(Vec::new());
+    };
+    let found = reader.opened().chunk_steps()?;
+    Ok(if found.iter().all(|one| one.steps == record.steps) { Vec::new() } else { found })
 }
 
 /// Whether the recipe leaves the first axis as it is.
@@ -281,6 +308,18 @@ fn text(info: &Info, from_stdin: bool, paint: Paint) -> String {
             stage.bound.filter(|b| *b > 0.0).map(|b| format!("; error at most {}", at_most(b))).unwrap_or_default();
         let makes = format!("  to {} {}, {}{bound}", stage.dtype, shape(&stage.shape), size(stage.bytes));
         lines.push(("steps", paint.dim(&makes)));
+    }
+    #[cfg(feature = "hdf5")]
+    for one in info.chunk_steps.iter().take(LISTED) {
+        let words: Vec<String> =
+            one.steps.iter().map(|s| format!("{}: {}", s.name(), s.transform().describe())).collect();
+        let words = if words.is_empty() { "coded without steps".to_owned() } else { words.join("; ") };
+        let chunks = if one.chunks == 1 { "chunk" } else { "chunks" };
+        lines.push(("chunks", format!("{} {chunks}, from number {} on: {words}", count(one.chunks), one.first)));
+    }
+    #[cfg(feature = "hdf5")]
+    if info.chunk_steps.len() > LISTED {
+        lines.push(("chunks", format!("and {} more kinds; --json lists all", info.chunk_steps.len() - LISTED)));
     }
     if let Some(coding) = &info.coding {
         let what = if info.stages.is_empty() { "" } else { ", each chunk by itself" };

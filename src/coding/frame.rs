@@ -1,7 +1,7 @@
 //! The frame of a coded chunk: version, checksum, how much of the chunk is inside the array, what the caller puts in front.
 
 use super::bytes::{Put, Reader};
-use crate::error::{Result, refuse};
+use crate::error::{Error, ErrorKind, Result, refuse};
 
 /// The version of the frame and of all that stands inside it.
 const VERSION: u8 = 1;
@@ -58,11 +58,7 @@ pub(crate) fn open<'a>(chunk: &[u64], bytes: &'a [u8]) -> Result<Frame<'a>> {
     }
     let flags = reader.u8()?;
     if flags & 0x0f != VERSION || flags & !(0x0f | PARTIAL | HEADED) != 0 {
-        return refuse!(
-            Unsupported,
-            "a chunk is coded in version {} (flags {flags:02x}); this program reads {VERSION}. Use a newer version of it",
-            flags & 0x0f
-        );
+        return Err(newer(flags));
     }
     let mut valid = chunk.to_vec();
     if flags & PARTIAL != 0 {
@@ -79,4 +75,32 @@ pub(crate) fn open<'a>(chunk: &[u64], bytes: &'a [u8]) -> Result<Frame<'a>> {
     }
     let header = if flags & HEADED != 0 { reader.block()? } else { &[] };
     Ok(Frame { valid, header, body: reader.rest() })
+}
+
+/// What the caller put in front of a chunk of `axes` axes, of which `bytes` are the first; `None` where it is not all there.
+pub(crate) fn header(axes: usize, bytes: &[u8]) -> Result<Option<&[u8]>> {
+    let mut reader = Reader::new(bytes);
+    let (_, flags) = (reader.u32()?, reader.u8()?);
+    if flags & 0x0f != VERSION || flags & !(0x0f | PARTIAL | HEADED) != 0 {
+        return Err(newer(flags));
+    }
+    if flags & PARTIAL != 0 {
+        for _ in 0..axes {
+            reader.varint()?;
+        }
+    }
+    if flags & HEADED == 0 {
+        return Ok(Some(&[]));
+    }
+    // What ends too early goes on behind what was read.
+    Ok(reader.block().ok())
+}
+
+/// The error for a chunk of a version that is not known.
+fn newer(flags: u8) -> Error {
+    let text = format!(
+        "a chunk is coded in version {} (flags {flags:02x}); this program reads {VERSION}. Use a newer version of it",
+        flags & 0x0f
+    );
+    Error::new(ErrorKind::Unsupported, text)
 }

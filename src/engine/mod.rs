@@ -119,7 +119,9 @@ impl Resources<'_> {
 
 impl Default for Resources<'_> {
     fn default() -> Self {
-        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        // Asking takes a dozen reads of the system's files, many times what opening a small array does.
+        static CORES: std::sync::OnceLock<NonZeroUsize> = std::sync::OnceLock::new();
+        let threads = *CORES.get_or_init(|| std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN));
         Self { threads, memory: DEFAULT_MEMORY, progress: None, cancel: None }
     }
 }

@@ -76,11 +76,14 @@ impl TemporaryFolder {
     }
 }
 
+/// A file without a name, gone when it is closed.
+pub type Temporary = fs::File;
+
 /// A temporary file without a name.
 ///
 /// # Errors
 /// `Io`.
-pub fn temporary() -> Result<fs::File> {
+pub fn temporary() -> Result<Temporary> {
     tempfile::tempfile().map_err(|e| Error::io("using a temporary file (TMPDIR names the folder for them)", e))
 }
 

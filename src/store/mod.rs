@@ -25,7 +25,7 @@ mod walk;
 mod window;
 
 pub use append::append;
-pub use below::{TemporaryFolder, make_folder, temporary, temporary_npy, write_below};
+pub use below::{Temporary, TemporaryFolder, make_folder, temporary, temporary_npy, write_below};
 pub use bytes::Image;
 pub use checksum::sha256;
 pub use columns::{Column, Columns, ColumnsWriter};

@@ -460,6 +460,18 @@ impl Opened {
         }
     }
 
+    /// Of an array in the `filtered` layout that rows were appended to: the steps that its chunks were made with.
+    ///
+    /// # Errors
+    /// As [`Dataset::chunk_steps`](super::hdf5::Dataset::chunk_steps).
+    #[cfg(feature = "hdf5")]
+    pub fn chunk_steps(&self) -> Result<Vec<super::hdf5::ChunkSteps>> {
+        match &self.store {
+            Store::Hdf5(h5) if h5.can_grow() => h5.chunk_steps(),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     /// The shape of its chunks, where it is stored in chunks.
     pub fn chunk(&self) -> Option<&[u64]> {
         match &self.store {

@@ -1,6 +1,5 @@
 //! Items into files.
 
-use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
@@ -13,7 +12,7 @@ use crate::engine::{Phase, Progress, Resources, in_order_from};
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::pipeline::{Sink, Source, Work};
 use crate::store::{
-    FolderOutput, Format, NpyHead, NpyWriter, NpzWriter, PackedMember, Packer, Packing, Replace, temporary,
+    FolderOutput, Format, NpyHead, NpyWriter, NpzWriter, PackedMember, Packer, Packing, Replace, Temporary, temporary,
 };
 
 /// Items that one worker takes at a time, in bytes and in number: neighbours share chunks.
@@ -82,7 +81,7 @@ enum Made {
     /// A member.
     Packed(PackedMember),
     /// A large one, as a `.npy` file that has no name.
-    Beside(File, u64),
+    Beside(Temporary, u64),
 }
 
 /// Restores `which` items on all cores: one item alone (a number, as [`Range::one`]) into the `.npy` file `to`, several into the archive `to`,

@@ -56,6 +56,11 @@ fn fill(record: &Record, spec: &Spec) -> Result<Option<u64>> {
     fill.map(|f| f.bits(spec.dtype())).transpose()
 }
 
+/// Bytes of rows that may wait for their chunks to be full: they are in memory twice while they are handed over, beside what coding takes.
+fn waiting(options: &WriterOptions<'_>) -> u64 {
+    options.resources.memory / 4
+}
+
 /// The unit that chunks of the packed array hold whole.
 fn unit(pipeline: &Pipeline) -> u64 {
     let unit = pipeline.unit().output;
@@ -107,7 +112,9 @@ impl Hdf5 {
             }));
         }
         let layout = match (&options.coded, &coding) {
-            (Some(asked), Some(_)) => GrowingLayout::Coded(&asked.chunks, coded::whole_axes(&pipeline)),
+            (Some(asked), Some(_)) => {
+                GrowingLayout::Coded(&asked.chunks, coded::whole_axes(&pipeline), waiting(options))
+            }
             _ => GrowingLayout::Plain(&plain, unit(&pipeline)),
         };
         let growing = Growing::create(&container, &name, shown.dtype(), row, layout)?;
@@ -135,7 +142,7 @@ impl Hdf5 {
                 Some(shared) if !shared.holds(&name)? => Some(moved(shared, place, &old)?),
                 _ => None,
             },
-            Some(record) if !old.can_grow() || wastes(place, &old)? => anew(place, &old, record)?,
+            Some(record) if !old.can_grow() || wastes(place, &old)? => anew(place, &old, record, options)?,
             _ => None,
         };
         let (container, growing, next) = match whole {
@@ -257,7 +264,12 @@ fn moved(to: &Arc<Container>, place: &Place, old: &Dataset) -> Result<(Arc<Conta
 
 /// A dataset of ours made anew: whole chunks are taken over as they are. The first row that is still to be written. `None` where it
 /// could grow as it is and has attributes that are not copied.
-fn anew(place: &Place, old: &Dataset, record: &Record) -> Result<Option<(Arc<Container>, Growing, u64)>> {
+fn anew(
+    place: &Place,
+    old: &Dataset,
+    record: &Record,
+    options: &WriterOptions<'_>,
+) -> Result<Option<(Arc<Container>, Growing, u64)>> {
     let (name, spec) = (old.name().to_owned(), old.spec().clone());
     let coded = record.coding.is_some();
     let pipeline = record.pipeline()?;
@@ -281,10 +293,10 @@ fn anew(place: &Place, old: &Dataset, record: &Record) -> Result<Option<(Arc<Con
     let mut growing = match old.chunk() {
         // Of an empty array nothing says how it was to be stored.
         None => {
-            let (options, chunks) = (Options::default(), ChunkAsk::Auto);
+            let (plain, chunks) = (Options::default(), ChunkAsk::Auto);
             let layout = match coded {
-                true => GrowingLayout::Coded(&chunks, coded::whole_axes(&pipeline)),
-                false => GrowingLayout::Plain(&options, unit(&pipeline)),
+                true => GrowingLayout::Coded(&chunks, coded::whole_axes(&pipeline), waiting(options)),
+                false => GrowingLayout::Plain(&plain, unit(&pipeline)),
             };
             Growing::create(&container, &name, spec.dtype(), row, layout)?
         }

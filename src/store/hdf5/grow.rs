@@ -25,8 +25,9 @@ const MANY_BYTES: u64 = 1 << 40;
 pub enum GrowingLayout<'a> {
     /// Elements through a codec; so many elements of a row belong together.
     Plain(&'a Options, u64),
-    /// Chunks that are coded and handed over with [`Growing::write_coded`]; so many of the last axes stay whole.
-    Coded(&'a ChunkAsk, usize),
+    /// Chunks that are coded and handed over with [`Growing::write_coded`]; so many of the last axes stay whole. All chunks side by side, which
+    /// wait in memory for their rows, have at most so many bytes, or are one row thick.
+    Coded(&'a ChunkAsk, usize, u64),
 }
 
 /// A dataset of a [`Container`] that gets more rows along its first axis: [`Growing::set_rows`], then every box of
@@ -145,9 +146,21 @@ impl Growing {
                 let filters = Filters::new(options.codec, level, dtype).describe();
                 (chunk, filters, options.byte_order)
             }
-            GrowingLayout::Coded(ask, whole) => {
-                let many = rows((MANY_BYTES / each.bytes()).max(1))?;
+            GrowingLayout::Coded(ask, whole, most) => {
+                // Only as many rows as may wait: no chunk is thicker than that.
+                let many = rows((most.min(MANY_BYTES) / each.bytes()).max(1))?;
                 let boxes = Boxes::new(&many, whole, ask)?;
+                if let ChunkAsk::Shape(asked) = ask
+                    && asked.first() > boxes.chunk().first()
+                {
+                    return refuse!(
+                        Usage,
+                        "{place}: chunks of {asked:?} would have {} bytes of rows wait in memory, where {most} may; give {} along the first \
+                         axis, or more memory",
+                        each.bytes().saturating_mul(asked.first().copied().unwrap_or(1)),
+                        boxes.chunk().first().copied().unwrap_or(1)
+                    );
+                }
                 let parameters = ChunkSpec::new(&Spec::new(dtype, boxes.chunk())?)?.parameters()?;
                 let filter = NewFilter { id: filter::ID, parameters, optional: false };
                 (boxes.chunk().to_vec(), vec![filter], ByteOrder::Little)

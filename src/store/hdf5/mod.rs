@@ -34,7 +34,7 @@ pub use grid::MAX_UNIT_BYTES;
 pub use grow::{Encoded, Growing, GrowingLayout};
 pub use line::{Line, LineScratch};
 pub use list::{file_text, list};
-pub use read::Dataset;
+pub use read::{ChunkSteps, Dataset};
 pub use rows::Rows;
 pub use tiles::Tiles;
 pub use write::{Writer, default_name};

@@ -1,6 +1,9 @@
 //! A dataset as a source of parts.
 
 mod about;
+mod references;
+
+pub use about::ChunkSteps;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +18,7 @@ use super::raw::dataset::{Creation, FilterInfo, Layout};
 use super::raw::{self, Id};
 use super::table::{self, Table};
 use super::tiles::{self, TILES, Tiles};
-use crate::array::{Buf, ByteOrder, DType, Span, Spec, total};
+use crate::array::{Buf, ByteOrder, Span, Spec, total};
 use crate::error::{Error, Result, refuse};
 use crate::pipeline::{Cache, Grain, Source, Work};
 use crate::store::Image;
@@ -202,35 +205,6 @@ impl Dataset {
             _ => None,
         };
         Ok(Self { name, spec, order, access, chunk, fill, layout, file, key, cache: None, dataset })
-    }
-
-    /// What `dataset`, of `rows` rows of variable length, holds itself: where each row lies, 16 bytes that here are one element. `None`
-    /// where only the library can read it.
-    pub(super) fn references(
-        dataset: Id,
-        name: &str,
-        rows: u64,
-        creation: &Creation,
-        path: &Path,
-    ) -> Result<Option<Self>> {
-        let spec = Spec::new(DType::C128, [rows])?;
-        let file = raw::file::descriptor(&raw::file::of(&dataset)?, path)?;
-        let length = file.metadata().map_err(|e| Error::io("asking for the file's length", e))?.len();
-        let Some(access) = access(&spec, true, creation, length)? else { return Ok(None) };
-        static KEYS: AtomicUsize = AtomicUsize::new(1 << 33);
-        Ok(Some(Self {
-            name: name.to_owned(),
-            order: ByteOrder::NATIVE,
-            access,
-            chunk: None,
-            fill: vec![0; spec.dtype().size()],
-            layout: layout::words(creation),
-            file: file.into(),
-            key: KEYS.fetch_add(1, Ordering::Relaxed),
-            cache: None,
-            spec,
-            dataset,
-        }))
     }
 
     /// The dataset that mirrors the tiles in dataset `beside`.

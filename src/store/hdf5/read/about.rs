@@ -1,14 +1,31 @@
 //! What a dataset says of itself, and where its bytes lie.
 
+use serde::Serialize;
+
 use super::super::attribute::RECIPE;
 use super::super::filter::room;
 use super::super::raw::{self, Id};
 use super::{Access, Dataset};
 use crate::array::{ByteOrder, Spec};
-use crate::error::Result;
+use crate::error::{Error, Result, refuse};
+use crate::filter;
 use crate::pipeline::Cache;
 use crate::store::bytes::Bytes;
-use crate::transform::Fill;
+use crate::transform::{Fill, Step};
+
+/// Bytes of a chunk that its steps are in, unless they are very many.
+const USUAL_STEPS_BYTES: u64 = 1 << 10;
+
+/// Steps that chunks of a dataset were made with.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChunkSteps {
+    /// How many chunks.
+    pub chunks: u64,
+    /// The number of the first of them, in C order of all.
+    pub first: u64,
+    /// With all their parameters.
+    pub steps: Vec<Step>,
+}
 
 impl Dataset {
     /// The absolute name within the file.
@@ -125,6 +142,51 @@ impl Dataset {
         room(&mut bytes, stored.bytes as usize)?;
         self.pread(stored.address, &mut bytes)?;
         Ok(bytes)
+    }
+
+    /// The first `most` stored bytes of one of [`Dataset::stored_chunks`].
+    fn first_bytes_of(&self, stored: &raw::chunk::Stored, most: u64, bytes: &mut Vec<u8>) -> Result<()> {
+        let to = room(bytes, stored.bytes.min(most) as usize)?;
+        self.pread(stored.address, to)
+    }
+
+    /// Of a dataset in the `filtered` layout: the steps that chunks were made with, each once, in the order in which they first occur. Of
+    /// every chunk the first bytes are read. None for other datasets.
+    ///
+    /// # Errors
+    /// `Corrupt` for chunks that do not begin as coded ones do; `Io`.
+    pub fn chunk_steps(&self) -> Result<Vec<ChunkSteps>> {
+        let mut found: Vec<ChunkSteps> = Vec::new();
+        let (Some(chunk), Some(stored), Access::Chunks { filters, .. }) =
+            (&self.chunk, self.stored_chunks()?, &self.access)
+        else {
+            return Ok(found);
+        };
+        if !filters.are_coded() {
+            return Ok(found);
+        }
+        let (axes, mut bytes) = (filter::merge(chunk).len(), Vec::new());
+        for one in stored {
+            let at = |e: Error| e.at(format!("chunk {}", one.number));
+            self.first_bytes_of(one, USUAL_STEPS_BYTES, &mut bytes)?;
+            let head = &bytes[..one.bytes.min(USUAL_STEPS_BYTES) as usize];
+            let steps = match filter::steps_of(axes, head).map_err(at)? {
+                Some(steps) => steps,
+                None => {
+                    self.first_bytes_of(one, filter::MOST_HEAD_BYTES, &mut bytes)?;
+                    let head = &bytes[..one.bytes.min(filter::MOST_HEAD_BYTES) as usize];
+                    match filter::steps_of(axes, head).map_err(at)? {
+                        Some(steps) => steps,
+                        None => return refuse!(Corrupt, "chunk {} ends in its steps", one.number),
+                    }
+                }
+            };
+            match found.iter_mut().find(|f| f.steps == steps) {
+                Some(same) => same.chunks += 1,
+                None => found.push(ChunkSteps { chunks: 1, first: one.number, steps }),
+            }
+        }
+        Ok(found)
     }
 
     /// Dtype and shape.
