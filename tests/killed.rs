@@ -77,4 +77,17 @@ fn a_file_size_limit_or_full_disk_is_an_error_that_leaves_nothing() {
     assert_eq!(done.status.code(), Some(2), "{}", String::from_utf8_lossy(&done.stderr));
     assert!(String::from_utf8_lossy(&done.stderr).contains("out.npy"), "{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(names(dir.path()), ["in.npy"]);
+    if cfg!(feature = "hdf5") {
+        let output = dir.path().join("out.h5");
+        let script = format!(
+            "trap '' XFSZ; ulimit -f 100; exec '{COMPACT}' '{}' --codec none -o '{}'",
+            input.display(),
+            output.display()
+        );
+        let done = Command::new("bash").args(["-c", &script]).output().unwrap();
+        let message = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(done.status.code(), Some(2), "{message}");
+        assert!(message.contains("File too large"), "the system's own reason is missing in {message}");
+        assert_eq!(names(dir.path()), ["in.npy"]);
+    }
 }

@@ -160,8 +160,96 @@ fn members_that_are_no_numbers_are_refused_by_name_or_left_out_and_told() {
     assert_eq!(skipped, ["o", "t", "notes.txt"]);
     assert_eq!(report["members"].as_array().unwrap().len(), 1);
     desk.done(&["o.npz", "--only", "x", "--f16", "-o", "c.npz"]);
-    let message = desk.fails(2, &["restore", "o.npz", "--only", "x", "-o", "d.npz"]);
-    assert!(message.contains("nothing to undo"), "{message}");
+    // Ordinary members come back as they were.
+    desk.done(&["restore", "o.npz", "--only", "x", "-o", "d.npz"]);
+    assert_eq!(member(&desk, "d.npz", "x"), member(&desk, "o.npz", "x"));
+}
+
+#[test]
+fn an_archive_that_was_only_packed_is_restored_and_each_member_of_one() {
+    let desk = desk();
+    desk.done(&["a.npz", "--codec", "zstd", "-o", "z.npz"]);
+    desk.done(&["restore", "z.npz", "-o", "back.npz"]);
+    desk.done(&["verify", "a.npz", "back.npz"]);
+    desk.done(&["restore", "z.npz:w", "-o", "w.npy"]);
+    desk.done(&["restore", "z.npz:w", "-o", "w.npz"]);
+    desk.done(&["verify", "a.npz:w", "w.npy"]);
+    assert_eq!(member(&desk, "w.npz", "w").1, member(&desk, "a.npz", "w").1);
+    assert!(desk.fails(2, &["restore", "sym.npy", "-o", "s.npz"]).contains("nothing to undo"));
+}
+
+#[test]
+fn a_member_without_the_ending_is_an_array_and_nothing_beside_a_lone_one_is_dropped() {
+    let desk = desk();
+    let one = npy("<f8", &[2], &bytes(&[1.0, 2.0]));
+    let file = File::create(desk.path("bare.npz")).unwrap();
+    let mut zip = zip::ZipWriter::new(file);
+    for (name, bytes) in [("mask", &one), ("e.npy", &one)] {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(bytes).unwrap();
+    }
+    zip.finish().unwrap();
+    let report = desk.json(&["bare.npz", "--codec", "deflate", "-o", "out.npz", "--json"]);
+    assert_eq!(report["members"].as_array().unwrap().len(), 2);
+    assert!(one.ends_with(&member(&desk, "out.npz", "mask").1));
+    desk.done(&["bare.npz:mask", "-o", "m.npy"]);
+    desk.done(&["verify", "bare.npz:e", "m.npy"]);
+
+    archive(&desk, "lone.npz", &[("e", one.clone()), ("notes.txt", vec![1])]);
+    let message = desk.fails(2, &["lone.npz", "--codec", "deflate", "-o", "o.npz"]);
+    assert!(message.contains("notes.txt") && message.contains("--skip-others"), "{message}");
+    let message = desk.fails(2, &["lone.npz", "-o", "o.npy"]);
+    assert!(message.contains("notes.txt") && message.contains("lone.npz:e"), "{message}");
+    desk.done(&["lone.npz:e", "-o", "o.npy"]);
+    desk.done(&["lone.npz", "--skip-others", "-o", "o.npz"]);
+    archive(&desk, "none.npz", &[]);
+    assert!(desk.fails(2, &["none.npz", "-o", "n.npz"]).contains("none.npz holds no arrays"));
+}
+
+#[test]
+fn standard_input_and_pipes_say_what_they_cannot_be() {
+    let desk = desk();
+    let piped = |file: &str| {
+        let input = fs::read(desk.path(file)).unwrap();
+        let mut command = desk.command(&["-", "-o", "p.npy"]);
+        let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // It may end before it has read all.
+        let _ = child.stdin.take().unwrap().write_all(&input);
+        let done = child.wait_with_output().unwrap();
+        assert_eq!(done.status.code(), Some(2));
+        String::from_utf8(done.stderr).unwrap()
+    };
+    assert!(piped("a.npz").contains("write it to a file"));
+    fs::write(desk.path("empty"), b"").unwrap();
+    assert!(piped("empty").contains("standard input is empty"));
+    assert!(desk.fails(2, &["empty", "-o", "p.npy"]).contains("empty is empty"));
+    if cfg!(feature = "hdf5") {
+        desk.done(&["sym.npy", "-o", "s.h5"]);
+        assert!(piped("s.h5").contains("HDF5 is not read from standard input"));
+    }
+    archive(&desk, "lone.npz", &[("pz", npy("<f8", &[2], &bytes(&[1.0, 2.0])))]);
+    let text = desk.done(&["info", "lone.npz"]);
+    assert!(text.contains("np.load('lone.npz')['pz']"), "{text}");
+}
+
+#[test]
+fn a_lone_array_keeps_its_name_as_it_does_among_others() {
+    let desk = desk();
+    archive(&desk, "one.npz", &[("temperature", npy("<f8", &[2], &bytes(&[1.0, 2.0])))]);
+    desk.done(&["one.npz", "--f16", "-o", "q1.npz"]);
+    assert_eq!(desk.json(&["info", "q1.npz:temperature", "--json"])["stored"]["dtype"], "float16");
+    desk.done(&["restore", "q1.npz", "-o", "q2.npz"]);
+    assert_eq!(member(&desk, "q2.npz", "temperature").1, member(&desk, "one.npz", "temperature").1);
+    if cfg!(feature = "hdf5") {
+        desk.done(&["one.npz", "-o", "g.h5:/grp/temperature"]);
+        desk.done(&["g.h5", "-o", "g.npz"]);
+        desk.done(&["verify", "one.npz:temperature", "g.npz:grp/temperature"]);
+        // A name that this program gave, since there was none, is not one to keep.
+        desk.done(&["sym.npy", "-o", "s.h5"]);
+        assert_eq!(desk.json(&["s.h5", "-o", "s2.npz", "--json"])["output"]["place"], "s2.npz:s");
+        let message = desk.fails(2, &["g.h5:/grp/temperature", "--f32", "-o", "g.h5:/grp/temperature", "--force"]);
+        assert!(message.contains("is the input itself"), "{message}");
+    }
 }
 
 #[test]

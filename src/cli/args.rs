@@ -340,7 +340,7 @@ pub(super) struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreArgs {
-    /// Compacted file: x.compact.npy, x.h5, x.h5:/group/name, or - for standard input
+    /// Compacted file: x.compact.npy, x.h5, x.h5:/group/name, or - for a .npy or .npz on standard input
     #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(super) input: OsString,
     /// Only this part, in NumPy's syntax: '0:10,:,3' or '...,::2'; may be given several times

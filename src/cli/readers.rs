@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::array::{DType, DTypeKind, Scalar, Spec};
 use crate::pipeline::{Pipeline, Stage};
-use crate::store::{Format, Place};
+use crate::store::{Format, Place, arrays};
 use crate::transform::{BitOrder, CastTo, ScaleOffset, Step, TriangleKind};
 
 /// One way to open a file.
@@ -28,7 +28,8 @@ pub(super) fn readings(place: &Place, format: Format, shown: &Spec, pipeline: &P
             reading("numpy", format!("np.load({path}, mmap_mode='r')"), format!("{shown}, read as it is used")),
         ],
         Format::Npz => {
-            let name = place.member.as_deref().unwrap_or("NAME");
+            let alone = arrays(&place.path).unwrap_or_default();
+            let name = place.member.as_deref().or(alone.first().map(String::as_str)).unwrap_or("NAME");
             let name = python(name.strip_suffix(".npy").unwrap_or(name));
             let needs = if layout.contains("zstd") { ", with Python 3.14 or newer" } else { "" };
             vec![reading("numpy", format!("np.load({path})[{name}]"), format!("{shown}{needs}"))]

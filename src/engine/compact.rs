@@ -137,6 +137,13 @@ pub(super) fn never_the_input(input: &Place, output: &Place, asked: Replace) -> 
     if output.member.is_none() {
         return refuse!(Usage, "{output} is the input itself; choose another name for the output with -o");
     }
+    let plain = |place: &Place| place.member.as_deref().map(|m| m.trim_matches('/').to_owned());
+    if asked == Replace::Allowed && plain(input) == plain(output) {
+        return refuse!(
+            Usage,
+            "{output} is the input itself and is not replaced; choose another name for the output with -o"
+        );
+    }
     Ok(Replace::Never)
 }
 

@@ -264,8 +264,8 @@ impl Reader {
         let (spool, transposed);
         let (view, unit): (&dyn Source, u64) = if self.axes == axes || self.shown.shape().len() < 2 {
             (restoring, unit)
-        } else if unit > 1 && slice.is_none() {
-            // Units would be taken apart for every slab; made whole once, their elements are only moved.
+        } else if slice.is_none() && (unit > 1 || (pieces.is_none() && opened.overhead() > 0)) {
+            // Units would be taken apart, and chunks decoded, for every slab; made whole once, their elements are only moved.
             spool = spooled::in_order(&self.flow(restoring, unit), resources)?;
             transposed = Transposed::new(&spool, resources.share())?;
             (&transposed, 1)
@@ -343,7 +343,8 @@ pub(crate) fn restore_opened(reader: Reader, target: &Target, options: &RestoreO
 fn restore_part(reader: Reader, input: &Place, target: &Target, mut options: RestoreOptions<'_>) -> Result<Restored> {
     let original = match &reader.record {
         Some(record) => record.original.clone(),
-        None if options.slice.is_some() => ordinary(&reader)?,
+        // Archives are restored whole, whatever was done to which member; so is one of them.
+        None if options.slice.is_some() || reader.opened.format() == Format::Npz => ordinary(&reader)?,
         None => {
             return refuse!(
                 Usage,

@@ -104,6 +104,8 @@ pub struct Opened {
     memory: Option<Image>,
     /// Where it is a member of an archive: how it stands there.
     member: Option<npz::Stands>,
+    /// What it is called in that archive.
+    own_name: Option<String>,
 }
 
 /// The first bytes of HDF5 files; with a user block they stand at 512, 1024, …
@@ -112,8 +114,16 @@ const HDF5_MAGIC: &[u8; 8] = b"\x89HDF\r\n\x1a\n";
 /// Opens array `name` of an archive that is open already; without a name, the only one.
 pub(crate) fn open_in(archive: &Archive, name: Option<&str>) -> Result<Opened> {
     let (npy, stands) = npz::open(archive, name)?;
+    let own_name = name.or_else(|| archive.names().next()).map(str::to_owned);
     let place = Place { path: archive.path().to_owned(), member: name.map(str::to_owned) };
-    Ok(Opened { store: Store::Npy(Box::new(npy)), place, format: Format::Npz, member: Some(stands), memory: None })
+    Ok(Opened {
+        store: Store::Npy(Box::new(npy)),
+        place,
+        format: Format::Npz,
+        member: Some(stands),
+        own_name,
+        memory: None,
+    })
 }
 
 /// Opens the `.npy` file that `stretch` is, by itself or inside another file; `place` names it. `crc32` of all of it is compared by
@@ -123,7 +133,14 @@ pub(crate) fn open_npy(stretch: &Stretch, place: Place, crc32: Option<u32>) -> R
     if let Some(crc32) = crc32 {
         npy = npy.expecting(crc32)?;
     }
-    Ok(Opened { store: Store::Npy(Box::new(npy)), place, format: Format::Npy, member: None, memory: None })
+    Ok(Opened {
+        store: Store::Npy(Box::new(npy)),
+        place,
+        format: Format::Npy,
+        member: None,
+        own_name: None,
+        memory: None,
+    })
 }
 
 /// Opens an array among others in the dataset at `from`; `place` names it.
@@ -131,7 +148,14 @@ pub(crate) fn open_npy(stretch: &Stretch, place: Place, crc32: Option<u32>) -> R
 pub(crate) fn open_window(from: &Place, of: WindowOf, place: Place) -> Result<Opened> {
     let dataset = super::hdf5::Dataset::open(&from.path, from.member.as_deref())?;
     let window = Window::new(dataset, of).map_err(|e| e.at(&place))?;
-    Ok(Opened { store: Store::Window(Box::new(window)), place, format: Format::Hdf5, member: None, memory: None })
+    Ok(Opened {
+        store: Store::Window(Box::new(window)),
+        place,
+        format: Format::Hdf5,
+        member: None,
+        own_name: None,
+        memory: None,
+    })
 }
 
 /// Opens the array at `place`. `-` is standard input, which must be a `.npy` file, or a `.npz` of which only one array is wanted.
@@ -141,21 +165,47 @@ pub fn open(place: &Place) -> Result<Opened> {
         let failed = |e| Error::io("reading standard input", e);
         let file = standard_input()?;
         let len = file.metadata().map_err(failed)?.len();
-        let mut head = [0; 2];
+        let mut head = [0; 8];
         file.read_at(&mut head, 0).map_err(failed)?;
-        if head == *b"PK" {
-            let opened = open_in(&Archive::from_file(file, shown)?, place.member.as_deref())?;
+        if len == 0 {
+            return refuse!(Corrupt, "standard input is empty");
+        }
+        if head.starts_with(b"PK") {
+            let archive = Archive::from_file(file, shown)?;
+            if place.member.is_none() && archive.names().nth(1).is_some() {
+                return refuse!(
+                    Usage,
+                    "the archive on standard input holds several arrays, and no name can be given there; write it to a file, and name one: \
+                     FILE.npz:NAME"
+                );
+            }
+            let opened = open_in(&archive, place.member.as_deref())?;
             return Ok(Opened { place: place.clone(), ..opened });
         }
+        if head == *HDF5_MAGIC {
+            return refuse!(Unsupported, "HDF5 is not read from standard input; write it to a file and name that");
+        }
         let store = Store::Npy(Box::new(NpyFile::from_file(file, shown, 0, len)?));
-        return Ok(Opened { store, place: place.clone(), format: Format::Npy, member: None, memory: None });
+        return Ok(Opened {
+            store,
+            place: place.clone(),
+            format: Format::Npy,
+            member: None,
+            own_name: None,
+            memory: None,
+        });
     }
     let path = &place.path;
     let failed = |e| Error::io(format!("opening {}", path.display()), e);
     let file = File::open(path).map_err(failed)?;
-    if file.metadata().map_err(failed)?.is_dir() {
+    let meta = file.metadata().map_err(failed)?;
+    if meta.is_dir() {
         return refuse!(Usage, "{} is a folder; give an array file", path.display());
     }
+    if meta.is_file() && meta.len() == 0 {
+        return refuse!(Corrupt, "{} is empty", path.display());
+    }
+    refuse_pipe(&file, path)?;
     recognised(place, file.into())
 }
 
@@ -205,7 +255,7 @@ fn recognised(place: &Place, file: Bytes) -> Result<Opened> {
             String::from_utf8_lossy(&head[..have])
         );
     };
-    Ok(Opened { store, place: place.clone(), format, member: None, memory: None })
+    Ok(Opened { store, place: place.clone(), format, member: None, own_name: None, memory: None })
 }
 
 #[cfg(feature = "hdf5")]
@@ -235,6 +285,7 @@ pub fn arrays(path: &Path) -> Result<Vec<String>> {
     if file.metadata().map_err(failed)?.is_dir() {
         return refuse!(Usage, "{} is a folder; give an array file", path.display());
     }
+    refuse_pipe(&file, path)?;
     file.read_at(&mut head, 0).map_err(failed)?;
     if head.starts_with(b"PK") {
         return npz::members(path);
@@ -255,6 +306,7 @@ pub(crate) fn is_zip(path: &Path) -> Result<bool> {
         return refuse!(Usage, "{} is a folder; give an array file", path.display());
     }
     let mut head = [0; 2];
+    refuse_pipe(&file, path)?;
     file.read_at(&mut head, 0).map_err(failed)?;
     Ok(head == *b"PK")
 }
@@ -277,6 +329,16 @@ fn head_of(path: &Path) -> Result<[u8; 8]> {
     let mut head = [0u8; 8];
     File::open(path).and_then(|file| file.read_at(&mut head, 0)).map_err(failed)?;
     Ok(head)
+}
+
+/// Refuses what cannot be read by position, before that is tried.
+fn refuse_pipe(file: &File, path: &Path) -> Result<()> {
+    use std::os::unix::fs::FileTypeExt;
+    let is_pipe = file.metadata().is_ok_and(|m| m.file_type().is_fifo());
+    match is_pipe {
+        true => refuse!(Usage, "{} is a pipe; give it as standard input: - < {}", path.display(), path.display()),
+        false => Ok(()),
+    }
 }
 
 /// Bytes of the file at `path`.
@@ -330,6 +392,18 @@ impl Opened {
     /// The kind of file.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// The name by which its file knows it, where that was chosen by somebody: not those that this program gives a dataset that is
+    /// alone.
+    pub(crate) fn own_name(&self) -> Option<&str> {
+        match &self.store {
+            Store::Npy(_) => self.own_name.as_deref(),
+            #[cfg(feature = "hdf5")]
+            Store::Hdf5(h5) => Some(h5.name()).filter(|name| *name != super::hdf5::default_name(h5.spec().dtype())),
+            #[cfg(feature = "hdf5")]
+            Store::Window(_) => None,
+        }
     }
 
     /// Dtype and shape as NumPy or h5py show them.

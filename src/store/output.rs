@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FlockOperation, Mode, OFlags, flock};
 
 use crate::error::{Error, ErrorKind, Result, refuse};
 
@@ -16,7 +16,8 @@ pub enum Replace {
     /// No: the run is refused before any work.
     #[default]
     Never,
-    /// Yes, once the new file is complete and on disk.
+    /// Yes, once the new file is complete and on disk. It gets the permissions of the one it replaces; a symbolic link is itself
+    /// replaced, as `mv` does, and what it led to stays.
     Allowed,
 }
 
@@ -70,6 +71,12 @@ impl Pending {
             }
             Err(e) => return Err(Error::io(format!("creating a file in {}", folder.display()), e.into())),
         };
+        if let Ok(meta) = exists
+            && meta.is_file()
+        {
+            let failed = |e| Error::io(format!("giving the new {} the old one's permissions", target.display()), e);
+            file.set_permissions(meta.permissions()).map_err(failed)?;
+        }
         Ok(Self { file, target: target.to_owned(), replace, named })
     }
 
@@ -170,11 +177,35 @@ pub(in crate::store) struct AddedTo {
     path: PathBuf,
     /// Device, file, bytes, and when it was changed last.
     identity: (u64, u64, u64, i64, i64),
+    /// Held open: closing it ends the lock.
+    _lock: Option<File>,
 }
 
 impl AddedTo {
     pub(in crate::store) fn new(path: &Path) -> Result<Self> {
-        Ok(Self { path: path.to_owned(), identity: Self::identity(path)? })
+        Ok(Self { path: path.to_owned(), identity: Self::identity(path)?, _lock: None })
+    }
+
+    /// The same with a lock that keeps other writers out until this is dropped: two that copied the same file would each lose what the
+    /// other added.
+    pub(in crate::store) fn locked(path: &Path) -> Result<Self> {
+        let failed = |e: io::Error| Error::io(format!("opening {} to add to it", path.display()), e);
+        let file = File::open(path).map_err(failed)?;
+        // A file system without locks grants it: changes are noticed all the same.
+        if flock(&file, FlockOperation::NonBlockingLockExclusive) == Err(rustix::io::Errno::WOULDBLOCK) {
+            return refuse!(
+                Exists,
+                "another program is adding to {}; it was left as it is, wait for it and run again",
+                path.display()
+            );
+        }
+        let locked = file.metadata().map_err(failed)?;
+        let new = Self { _lock: Some(file), ..Self::new(path)? };
+        // Who had it before may just have replaced it: then what is locked has no name any more.
+        if (locked.dev(), locked.ino()) != (new.identity.0, new.identity.1) {
+            return refuse!(Exists, "{} was replaced by another program; run again", path.display());
+        }
+        Ok(new)
     }
 
     fn identity(path: &Path) -> Result<(u64, u64, u64, i64, i64)> {
@@ -202,8 +233,23 @@ fn folder_of(path: &Path) -> &Path {
 #[cfg(test)]
 mod tests {
     use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn one_at_a_time_adds_to_a_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.npz");
+        std::fs::write(&path, b"old").unwrap();
+        let first = AddedTo::locked(&path).unwrap();
+        assert_eq!(AddedTo::locked(&path).unwrap_err().kind(), ErrorKind::Exists);
+        first.is_as_it_was().unwrap();
+        std::fs::write(&path, b"longer").unwrap();
+        assert!(first.is_as_it_was().is_err());
+        drop(first);
+        AddedTo::locked(&path).unwrap();
+    }
 
     #[test]
     fn an_output_that_is_dropped_leaves_nothing() {
@@ -227,6 +273,18 @@ mod tests {
         pending.commit(false).unwrap();
         assert_eq!(std::fs::read(&target).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        // Permissions stay; a link is replaced, not what it leads to.
+        std::fs::set_permissions(&target, PermissionsExt::from_mode(0o600)).unwrap();
+        let link = dir.path().join("link.npy");
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        for name in [&target, &link] {
+            let pending = Pending::create(name, Replace::Allowed).unwrap();
+            pending.file().write_all(b"newer").unwrap();
+            pending.commit(false).unwrap();
+            assert!(std::fs::symlink_metadata(name).unwrap().is_file());
+        }
+        assert_eq!(std::fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_ne!(std::fs::metadata(&link).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -26,6 +26,11 @@ impl Spool {
         Ok(Self { file, spec: spec.clone() })
     }
 
+    /// Writes the elements from `at` on, in native byte order.
+    pub(crate) fn write_bytes(&self, at: u64, bytes: &[u8]) -> Result<()> {
+        self.file.write_all_at(bytes, at * self.spec.dtype().size() as u64).map_err(failed)
+    }
+
     /// Writes the elements of `spans`, laid end to end in `part`.
     pub(crate) fn write_spans(&self, spans: &[Span], part: &Buf) -> Result<()> {
         let size = self.spec.dtype().size();

@@ -17,7 +17,7 @@ use crate::metric::LossRecord;
 use crate::pipeline::{Source, Work};
 use crate::report::StepReport;
 use crate::store::Replace;
-use crate::store::hdf5::{AttributeValue, Codec, Container, Options, Overhead};
+use crate::store::hdf5::{AttributeValue, Codec, Container, Lock, Options, Overhead};
 
 /// Items whose sizes are gathered before they are handed on.
 const GATHERED: usize = 4096;
@@ -225,6 +225,8 @@ impl<'a> RaggedWriter<'a> {
     /// # Errors
     /// As [`Ragged::open`]; `Io`.
     pub fn open(path: &Path, options: &RaggedOptions<'a>) -> Result<Self> {
+        // Before anything is read: somebody else may be about to add items.
+        let lock = Lock::take(path)?;
         let old = Ragged::open(path)?;
         let (items, total, dtype) = (old.len(), old.values_count(), old.dtype());
         let (layout, width) = (old.layout().clone(), old.name_bytes());
@@ -234,8 +236,8 @@ impl<'a> RaggedWriter<'a> {
         let is_new = waste > old.stored_bytes()? / WASTE_PART && old.is_alone()?;
         drop(old);
         let container = match is_new {
-            true => Container::anew(path, Overhead::Least)?,
-            false => Container::open(path)?,
+            true => Container::anew(lock, Overhead::Least)?,
+            false => Container::open_locked(lock)?,
         };
         let container = Arc::new(container);
         let values = WriterOptions { into: Some(container.clone()), ..options.values.clone() };

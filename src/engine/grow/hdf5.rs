@@ -13,7 +13,7 @@ use crate::error::{Error, Result, refuse};
 use crate::pipeline::{Memory, Pipeline, Source, Tally};
 use crate::recipe::{FORMAT_CODED, Record};
 use crate::store::hdf5::{
-    Boxes, ChunkAsk, Codec, Container, Dataset, Growing, GrowingLayout, MAX_CHUNK_BYTES, MAX_UNIT_BYTES, Options,
+    Boxes, ChunkAsk, Codec, Container, Dataset, Growing, GrowingLayout, Lock, MAX_CHUNK_BYTES, MAX_UNIT_BYTES, Options,
     Overhead, default_name,
 };
 use crate::store::{Place, Replace};
@@ -93,7 +93,9 @@ impl Hdf5 {
             }
             false => {
                 let overhead = if coding.is_some() { Overhead::Least } else { Overhead::Usual };
-                Some(Container::create(&place.path, overhead, options.replace)?)
+                // Where a dataset is named, a file that came into being meanwhile is not replaced.
+                let replace = if place.member.is_some() { Replace::Never } else { options.replace };
+                Some(Container::create(&place.path, overhead, replace)?)
             }
         };
         let (is_alone, container) = match (container.map(Arc::new), &options.into) {
@@ -130,8 +132,13 @@ impl Hdf5 {
         ))
     }
 
-    /// Opens the dataset at `place`, and its name.
-    pub(super) fn open(place: &Place, record: Option<&Record>, options: &WriterOptions<'_>) -> Result<(Self, String)> {
+    /// Opens the dataset at `place`, of a file that is locked unless it is the copy that `options` hold, and its name.
+    pub(super) fn open(
+        place: &Place,
+        lock: Option<Lock>,
+        record: Option<&Record>,
+        options: &WriterOptions<'_>,
+    ) -> Result<(Self, String)> {
         let old = Dataset::open(&place.path, place.member.as_deref())?;
         let name = old.name().to_owned();
         let old_rows = old.spec().shape().first().copied().unwrap_or(0);
@@ -142,7 +149,9 @@ impl Hdf5 {
                 Some(shared) if !shared.holds(&name)? => Some(moved(shared, place, &old)?),
                 _ => None,
             },
-            Some(record) if !old.can_grow() || wastes(place, &old)? => anew(place, &old, record, options)?,
+            Some(record) if !old.can_grow() || wastes(place, &old)? => {
+                anew(place, held(place, &lock)?, &old, record, options)?
+            }
             _ => None,
         };
         let (container, growing, next) = match whole {
@@ -150,7 +159,7 @@ impl Hdf5 {
             None if old.can_grow() => {
                 let container = match &options.into {
                     Some(shared) => shared.clone(),
-                    None => Arc::new(Container::open(&place.path)?),
+                    None => Arc::new(Container::open_locked(held(place, &lock)?)?),
                 };
                 let growing = Growing::open(&container, &name)?;
                 let (_, next) = growing.first_box(old_rows);
@@ -242,6 +251,14 @@ impl Hdf5 {
     }
 }
 
+/// The lock of the file, taken before anything of it was read.
+fn held(place: &Place, lock: &Option<Lock>) -> Result<Lock> {
+    match lock {
+        Some(lock) => Ok(lock.clone()),
+        None => Lock::take(&place.path),
+    }
+}
+
 /// Whether a copy of the file would hold more room that nothing uses than is worth keeping: a chunk that is written again leaves its
 /// old place behind, and HDF5 forgets such places when a file is closed.
 fn wastes(place: &Place, old: &Dataset) -> Result<bool> {
@@ -266,6 +283,7 @@ fn moved(to: &Arc<Container>, place: &Place, old: &Dataset) -> Result<(Arc<Conta
 /// could grow as it is and has attributes that are not copied.
 fn anew(
     place: &Place,
+    lock: Lock,
     old: &Dataset,
     record: &Record,
     options: &WriterOptions<'_>,
@@ -280,10 +298,20 @@ fn anew(
              --chunks or in the plain layout"
         );
     }
+    if let Some(way) = old.other_ways()? {
+        if old.can_grow() {
+            return Ok(None);
+        }
+        return refuse!(
+            Unsupported,
+            "{place}: its shape is fixed, so another dataset would take its name, and {way}, which would still lead to the old rows. Copy it \
+             to a file of its own (`compact {place} -o NEW.h5`) and append to that, or remove the links and references"
+        );
+    }
     let container = match old.is_alone()? {
-        true => Container::anew(&place.path, if coded { Overhead::Least } else { Overhead::Usual })?,
+        true => Container::anew(lock, if coded { Overhead::Least } else { Overhead::Usual })?,
         false => {
-            let container = Container::open(&place.path)?;
+            let container = Container::open_locked(lock)?;
             container.remove(&name)?;
             container
         }

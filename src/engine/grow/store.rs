@@ -9,6 +9,8 @@ use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::metric::LossRecord;
 use crate::pipeline::{Memory, Pipeline, Source, Tally};
 use crate::recipe::{Axes, Record};
+#[cfg(feature = "hdf5")]
+use crate::store::hdf5::Lock;
 use crate::store::{Format, NpyGrowing, Place, Replace};
 use crate::transform::Step;
 
@@ -161,7 +163,19 @@ fn most_rows(record: &Record) -> Record {
 
 /// Opens the array at `place` to add rows.
 pub(super) fn open(place: &Place, options: &WriterOptions<'_>) -> Result<Opened> {
-    let reader = Reader::at(place)?;
+    #[cfg_attr(not(feature = "hdf5"), expect(unused_mut, reason = "no other files are opened twice"))]
+    let mut reader = Reader::at(place)?;
+    #[cfg(feature = "hdf5")]
+    let lock = match reader.opened().format() {
+        Format::Hdf5 if options.into.is_none() => {
+            // Opened once more under the lock: somebody may just have finished.
+            drop(reader);
+            let lock = Lock::take(&place.path)?;
+            reader = Reader::at(place)?;
+            Some(lock)
+        }
+        _ => None,
+    };
     let (format, record) = (reader.opened().format(), reader.record().cloned());
     let shown = reader.spec().clone();
     let Some(rows) = shown.shape().first().copied() else {
@@ -212,7 +226,7 @@ pub(super) fn open(place: &Place, options: &WriterOptions<'_>) -> Result<Opened>
         #[cfg(feature = "hdf5")]
         Format::Hdf5 => {
             drop(reader);
-            let (hdf5, name) = Hdf5::open(place, record.as_ref(), options)?;
+            let (hdf5, name) = Hdf5::open(place, lock, record.as_ref(), options)?;
             let place = Place { path: place.path.clone(), member: Some(name) };
             return Ok(Opened { place, row, rows, record, store: Store::Hdf5(Box::new(hdf5)) });
         }

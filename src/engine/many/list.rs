@@ -44,7 +44,11 @@ impl List {
             let mut members: Vec<(String, Result<Spec>)> =
                 archive.names().map(|name| (name.to_owned(), archive.spec(name))).collect();
             for name in archive.others() {
-                let why = refuse!(Unsupported, "{}, member {name}: it is no .npy file", path.display());
+                let why = refuse!(
+                    Unsupported,
+                    "{}, member {name}: it is no .npy file, its bytes do not begin as one does",
+                    path.display()
+                );
                 members.push((name.to_owned(), why));
             }
             return Ok(Self { from: From::Npz(archive), members });
@@ -92,6 +96,10 @@ impl List {
             From::Npz(archive) => open_in(archive, Some(&found.name)),
             From::Hdf5(file) => open(&Place { path: file.path.clone(), member: Some(format!("/{}", found.name)) }),
         }
+    }
+
+    pub(super) fn is_archive(&self) -> bool {
+        matches!(self.from, From::Npz(_))
     }
 
     fn path(&self) -> &Path {

@@ -20,7 +20,7 @@ use super::{
 use crate::error::{ErrorKind, Result, refuse};
 use crate::metric::{Budget, Limits};
 use crate::recipe::{Axes, Original};
-use crate::store::{Format, Opened, Pattern, Place, open};
+use crate::store::{Archive, Format, Opened, Pattern, Place, is_zip, open};
 use crate::transform::Fill;
 pub use add::{Added, AddedArray, add};
 pub(super) use list::APART;
@@ -279,10 +279,11 @@ pub fn restore_many(
     run.all(&taken, make, |(compacted, restored)| {
         members.push(RestoredMember { name: taken[members.len()].name.clone(), compacted, restored });
     })?;
-    if !members.iter().any(|m| m.compacted) {
+    // An archive may have been packed without a step, in a way that not all NumPy read; its members come back as they were.
+    if !list.is_archive() && !members.iter().any(|m| m.compacted) {
         return refuse!(
             Usage,
-            "{input} holds {} ordinary arrays: there is no recipe in it, so nothing to undo",
+            "{input} holds {} ordinary arrays: there is no recipe in it, so nothing to undo; `compact {input} -o OUTPUT` copies them",
             members.len()
         );
     }
@@ -327,12 +328,16 @@ pub(super) fn restore_one(input: &Place, target: &Place, options: &RestoreOption
     let replace = never_the_input(input, target, options.replace)?;
     let added = target.member.is_some() && target.path.exists();
     let reader = Reader::at(input)?;
-    let Some(original) = reader.record().map(|r| r.original.clone()) else {
-        return refuse!(
-            Usage,
-            "{input} is an ordinary array of {}: there is no recipe in it or beside it, so nothing to undo",
-            reader.spec()
-        );
+    let original = match reader.record() {
+        Some(record) => record.original.clone(),
+        None if reader.opened().format() == Format::Npz => as_it_is(reader.opened())?,
+        None => {
+            return refuse!(
+                Usage,
+                "{input} is an ordinary array of {}: there is no recipe in it or beside it, so nothing to undo",
+                reader.spec()
+            );
+        }
     };
     let found = Found { name: name_of(input, target, reader.opened()), spec: reader.spec().clone() };
     let target = Target::Place(target.clone());
@@ -351,7 +356,7 @@ fn name_of(input: &Place, target: &Place, opened: &Opened) -> String {
     if let Some(name) = &target.member {
         return name.strip_suffix(".npy").unwrap_or(name).to_owned();
     }
-    match &input.member {
+    match input.member.as_deref().or_else(|| opened.own_name()) {
         Some(name) => list::plain(name, opened.shown()),
         None => {
             let stem = input.path.file_stem().unwrap_or_default().to_string_lossy();
@@ -407,6 +412,10 @@ pub fn is_many(input: &Place) -> Result<bool> {
         return Ok(false);
     }
     let arrays = crate::store::arrays(&input.path)?;
+    // Members beside a single array are left out by request alone, as those beside several.
+    if arrays.len() == 1 && is_zip(&input.path)? && Archive::open(&input.path)?.others().next().is_some() {
+        return Ok(true);
+    }
     if arrays.len() < 2 {
         return Ok(false);
     }

@@ -50,7 +50,9 @@ impl Output {
                 let container = match &place.member {
                     // Into a group of a file: all else in it stays.
                     Some(_) if place.path.exists() => Container::open(&place.path)?,
-                    _ => Container::create(&place.path, overhead, replace)?,
+                    // A file that comes into being meanwhile is not replaced.
+                    Some(_) => Container::create(&place.path, overhead, Replace::Never)?,
+                    None => Container::create(&place.path, overhead, replace)?,
                 };
                 Ok(Output::Hdf5(Arc::new(container), place.member.clone().unwrap_or_default()))
             }

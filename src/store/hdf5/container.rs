@@ -1,10 +1,10 @@
 //! A file in the making that takes datasets.
 
-use std::fs::File;
 use std::io;
 use std::path::Path;
 
 use super::attribute::AttributeValue;
+use super::lock::Lock;
 pub use super::raw::file::Overhead;
 use super::raw::{self, Id};
 use crate::array::{ByteOrder, DType};
@@ -21,7 +21,8 @@ pub struct Container {
     // Closed in this order: the library lets go before the file does.
     file: Id,
     pending: Pending,
-    added_to: Option<AddedTo>,
+    // The lock keeps our own writers out; others are noticed.
+    added_to: Option<(Lock, AddedTo)>,
 }
 
 impl Container {
@@ -36,48 +37,57 @@ impl Container {
         Ok(Self { file, pending, added_to: None })
     }
 
-    /// A copy of the file at `target` in the making, which takes more datasets and then replaces it.
+    /// A copy of the file at `target` in the making, which takes more datasets and then replaces it. What a symbolic link points
+    /// at is replaced, not the link. Until it is finished or dropped nobody else can open the file so.
     ///
     /// # Errors
-    /// `Corrupt` where `target` is not HDF5; `Io`.
+    /// `Corrupt` where `target` is not HDF5; `Exists` while another writer adds to it; `Io`.
     pub fn open(target: &Path) -> Result<Self> {
+        if target.exists() && !target.is_file() {
+            return refuse!(Corrupt, "{} exists and is not a file, so no dataset can be added", target.display());
+        }
+        Self::open_locked(Lock::take(target)?)
+    }
+
+    /// As [`Container::open`], of a file that was locked before it was read.
+    ///
+    /// # Errors
+    /// As [`Container::open`].
+    pub fn open_locked(lock: Lock) -> Result<Self> {
         raw::filter::register();
-        // What a symbolic link points at is replaced, not the link.
-        let target =
-            std::fs::canonicalize(target).map_err(|e| Error::io(format!("opening {}", target.display()), e))?;
+        let target = lock.target();
         let shown = target.display();
-        if !target.is_file() || !raw::file::is_hdf5(&target)? {
+        if !raw::file::is_hdf5(target)? {
             return refuse!(
                 Corrupt,
                 "{shown} exists and is not an HDF5 file, so no dataset can be added; it was left as it is"
             );
         }
-        let original = AddedTo::new(&target)?;
-        let pending = Pending::create(&target, Replace::Allowed)?;
+        let original = AddedTo::new(target)?;
+        let pending = Pending::create(target, Replace::Allowed)?;
         let copying = |e: io::Error| Error::io(format!("copying {shown}"), e);
-        let mut from = File::open(&target).map_err(copying)?;
+        let mut from = lock.file();
         // Blocks shared where the file system can, so that the copy costs nothing; else copied within the kernel.
-        if rustix::fs::ioctl_ficlone(pending.file(), &from).is_err() {
+        if rustix::fs::ioctl_ficlone(pending.file(), from).is_err() {
             io::copy(&mut from, &mut pending.file()).map_err(copying)?;
         }
         let permissions = from.metadata().map_err(copying)?.permissions();
         pending.file().set_permissions(permissions).map_err(copying)?;
         let file = raw::file::open_to_write(&pending.path()).map_err(|e| e.at(&shown))?;
-        Ok(Self { file, pending, added_to: Some(original) })
+        Ok(Self { file, pending, added_to: Some((lock, original)) })
     }
 
-    /// A new file in the making that replaces the one at `target`, which may be read meanwhile.
+    /// A new file in the making that replaces the locked one, which may be read meanwhile.
     ///
     /// # Errors
-    /// `Io`; [`Container::finish`] is refused where `target` has changed meanwhile.
-    pub fn anew(target: &Path, overhead: Overhead) -> Result<Self> {
-        let failed = |e| Error::io(format!("opening {}", target.display()), e);
-        let target = std::fs::canonicalize(target).map_err(failed)?;
-        let original = AddedTo::new(&target)?;
-        let new = Self::create(&target, overhead, Replace::Allowed)?;
-        let permissions = std::fs::metadata(&target).map_err(failed)?.permissions();
+    /// `Io`; [`Container::finish`] is refused where the file has changed meanwhile.
+    pub fn anew(lock: Lock, overhead: Overhead) -> Result<Self> {
+        let failed = |e| Error::io(format!("opening {}", lock.target().display()), e);
+        let original = AddedTo::new(lock.target())?;
+        let new = Self::create(lock.target(), overhead, Replace::Allowed)?;
+        let permissions = lock.file().metadata().map_err(failed)?.permissions();
         new.pending.file().set_permissions(permissions).map_err(failed)?;
-        Ok(Self { added_to: Some(original), ..new })
+        Ok(Self { added_to: Some((lock, original)), ..new })
     }
 
     /// Whether something is called `path`.
@@ -88,7 +98,8 @@ impl Container {
     /// As [`Container::open`], ready to take dataset `path`: one of that name goes if `replace` allows it.
     pub(super) fn add_to(target: &Path, path: &str, replace: Replace) -> Result<Self> {
         let shown = target.display();
-        if target.is_file() && raw::file::is_hdf5(target)? {
+        let lock = Lock::take(target)?;
+        if raw::file::is_hdf5(target)? {
             // Asked before the file is copied.
             let source = raw::file::open(target).map_err(|e| e.at(&shown))?;
             let exists = raw::file::exists(&source, path).map_err(|e| e.at(&shown))?;
@@ -102,7 +113,7 @@ impl Container {
                 );
             }
         }
-        let container = Self::open(target)?;
+        let container = Self::open_locked(lock)?;
         if raw::file::exists(&container.file, path).map_err(|e| e.at(&shown))? {
             raw::file::unlink(&container.file, path).map_err(|e| e.at(&shown))?;
         }
@@ -198,7 +209,7 @@ impl Container {
     pub fn finish_if(self, sync: bool, check: Option<impl FnOnce(&Path) -> Result<()>>) -> Result<u64> {
         let Self { file, mut pending, added_to } = self;
         raw::file::close(file).map_err(|e| e.at(pending.target().display()))?;
-        if let Some(original) = &added_to {
+        if let Some((_, original)) = &added_to {
             original.is_as_it_was()?;
         }
         if let Some(check) = check {

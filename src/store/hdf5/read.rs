@@ -16,6 +16,7 @@ use super::layout;
 use super::list::{Described, absolute, describe, named, only, open_file};
 use super::raw::dataset::{Creation, FilterInfo, Layout};
 use super::raw::{self, Id};
+use super::sources;
 use super::table::{self, Table};
 use super::tiles::{self, TILES, Tiles};
 use crate::array::{Buf, ByteOrder, Span, Spec, total};
@@ -26,6 +27,9 @@ use crate::store::bytes::{Bytes, Positioned};
 
 /// Bytes of decoded chunks that a worker keeps; at least two chunks are kept.
 const CACHE_BYTES: u64 = 8 << 20;
+
+/// The number of HDF5's szip filter, which no plugin brings.
+const SZIP: i32 = 4;
 
 /// Chunks that a worker keeps at most: they are searched one by one.
 const CACHE_CHUNKS: u64 = 64;
@@ -191,6 +195,9 @@ impl Dataset {
         let access = match access {
             Some(access) => access,
             None => {
+                if creation.layout == Layout::Virtual {
+                    sources::refuse_missing(&dataset, &name)?;
+                }
                 check_filters(&creation.filters)?;
                 Access::Library { memory }
             }
@@ -578,6 +585,13 @@ fn access(spec: &Spec, plain: bool, creation: &Creation, length: u64) -> Result<
 
 pub(super) fn check_filters(filters: &[FilterInfo]) -> Result<()> {
     for f in filters {
+        if f.id == SZIP {
+            return refuse!(
+                Unsupported,
+                "it is stored through filter {SZIP} (szip), which this program does not have; store it anew with \
+                 `h5repack -f GZIP=6 IN OUT`, of an HDF5 that reads szip"
+            );
+        }
         if !raw::dataset::is_available(f.id) {
             return refuse!(
                 Unsupported,

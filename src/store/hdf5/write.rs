@@ -64,7 +64,8 @@ impl Home {
     fn alone(target: &Path, name: &str, is_named: bool, replace: Replace, overhead: Overhead) -> Result<Self> {
         let container = match is_named && target.exists() {
             true => Container::add_to(target, name, replace)?,
-            false => Container::create(target, overhead, replace)?,
+            // Who named a dataset allowed that to be replaced, not a file that came into being meanwhile.
+            false => Container::create(target, overhead, if is_named { Replace::Never } else { replace })?,
         };
         Ok(Self { container: Arc::new(container), is_alone: true })
     }

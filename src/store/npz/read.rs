@@ -1,5 +1,6 @@
 //! Reading members: stored ones where they stand, packed ones as streams, or through a temporary file that has no name.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,12 @@ pub struct Archive {
     path: PathBuf,
     file: Bytes,
     directory: Directory,
+    /// Members that are arrays by their first bytes, though their names lack the ending: NumPy goes by the bytes.
+    bare: BTreeSet<String>,
 }
+
+/// The first bytes of a `.npy` file.
+const NPY_MAGIC: &[u8; 6] = b"\x93NUMPY";
 
 /// Where and how a member stands in its archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +66,19 @@ pub(in crate::store) fn open(archive: &Archive, name: Option<&str>) -> Result<(N
         None => {
             let mut names = archive.names();
             match (names.next(), names.count()) {
-                (Some(only), 0) => archive.npy(only),
+                (Some(only), 0) => match archive.others().next() {
+                    None => archive.npy(only),
+                    Some(other) => {
+                        let path = archive.path.display();
+                        refuse!(
+                            Usage,
+                            "{path} holds {only} and {} members that are no arrays ({other}); name the array: {path}:{only}, or leave the \
+                             others out with --skip-others",
+                            archive.others().count()
+                        )
+                    }
+                },
+                (None, _) => refuse!(Usage, "{} holds no arrays", archive.path.display()),
                 (first, more) => {
                     let path = archive.path.display();
                     refuse!(
@@ -102,7 +120,9 @@ impl Archive {
         let file = file.into();
         let len = file.len().map_err(|e| Error::io(format!("opening {}", path.display()), e))?;
         let directory = Directory::read(&file, len).map_err(|e| e.at(path.display()))?;
-        Ok(Self { path: path.to_owned(), file, directory })
+        let mut archive = Self { path: path.to_owned(), file, directory, bare: BTreeSet::new() };
+        archive.bare = archive.find_bare();
+        Ok(archive)
     }
 
     /// The archive's file name.
@@ -112,12 +132,28 @@ impl Archive {
 
     /// The names of its arrays, as NumPy gives them (without `.npy`), in the order of the archive.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.directory.entries.iter().filter_map(|e| e.name.strip_suffix(ENDING))
+        self.directory.entries.iter().filter_map(|e| match e.name.strip_suffix(ENDING) {
+            None if self.bare.contains(&e.name) => Some(e.name.as_str()),
+            name => name,
+        })
     }
 
     /// The names of its other members: no arrays. Folders are none.
     pub fn others(&self) -> impl Iterator<Item = &str> {
-        self.directory.entries.iter().map(|e| e.name.as_str()).filter(|n| !n.ends_with(ENDING) && !n.ends_with('/'))
+        let names = self.directory.entries.iter().map(|e| e.name.as_str());
+        names.filter(|n| !n.ends_with(ENDING) && !n.ends_with('/') && !self.bare.contains(*n))
+    }
+
+    fn find_bare(&self) -> BTreeSet<String> {
+        let unnamed = self.directory.entries.iter().filter(|e| !e.name.ends_with(ENDING) && !e.name.ends_with('/'));
+        let begins = |e: &&Entry| {
+            let mut head = [0; NPY_MAGIC.len()];
+            // What cannot be read is no array that could be dropped: opening it says why.
+            let is_read = self.stream(e).and_then(|mut s| s.block(&mut head)).is_ok();
+            // Two that NumPy gives one name: the one with the ending has it.
+            is_read && head == *NPY_MAGIC && self.directory.find(&format!("{}{ENDING}", e.name)).is_none()
+        };
+        unnamed.filter(begins).map(|e| e.name.clone()).collect()
     }
 
     /// The bytes of the `.npy` file that array `name` is, as a stream in bounded memory. Their number and their checksum are held against
@@ -330,6 +366,7 @@ impl Archive {
     fn entry(&self, name: &str) -> Result<&Entry> {
         // `a.npy` is array `a`, unless there is one that NumPy calls `a.npy`.
         let found = self.directory.find(&format!("{name}{ENDING}")).or_else(|| self.directory.find(&with_ending(name)));
+        let found = found.or_else(|| self.directory.find(name).filter(|e| self.bare.contains(&e.name)));
         match found {
             Some(entry) => Ok(entry),
             None => refuse!(Usage, "{} has no array {name:?}; it has {}", self.path.display(), self.listed()),

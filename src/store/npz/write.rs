@@ -49,7 +49,7 @@ impl NpzWriter {
         let failed = |e| Error::io(format!("copying {}", target.display()), e);
         // What a symbolic link points at is replaced, not the link.
         let target = std::fs::canonicalize(target).map_err(failed)?;
-        let added_to = AddedTo::new(&target)?;
+        let added_to = AddedTo::locked(&target)?;
         let archive = Archive::open(&target)?;
         let mut new = Self { added_to: Some(added_to), ..Self::create(&target, packing, Replace::Allowed)? };
         let permissions = std::fs::metadata(&target).map_err(failed)?.permissions();

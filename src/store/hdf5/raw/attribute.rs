@@ -39,6 +39,13 @@ pub(in super::super) fn exists(object: &Id, name: &str) -> Result<bool> {
     Ok(call!(Corrupt, H5Aexists(object.0, c.as_ptr()), "looking for attribute {name}")? > 0)
 }
 
+/// Whether attribute `name` holds references to other objects, in whatever it is made of.
+pub(in super::super) fn refers(object: &Id, name: &str) -> Result<bool> {
+    let Some(id) = find(object, name)? else { return Ok(false) };
+    let stored = open!(Corrupt, H5Aget_type(id.0), "reading the dtype of attribute {name}")?;
+    dtype::refers(&stored)
+}
+
 /// The fixed-length string `name`, if there is such an attribute.
 pub(in super::super) fn text(object: &Id, name: &str) -> Result<Option<String>> {
     let Some(id) = find(object, name)? else { return Ok(None) };

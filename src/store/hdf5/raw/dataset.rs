@@ -1,5 +1,6 @@
 //! Datasets: their shape, layout and filters; reading boxes of them; making them.
 
+use std::collections::BTreeSet;
 use std::ffi::{c_char, c_int, c_uint};
 
 use hdf5_metno_sys::h5::HADDR_UNDEF;
@@ -10,7 +11,8 @@ use hdf5_metno_sys::h5d::{
 use hdf5_metno_sys::h5p::{
     H5P_CLS_DATASET_CREATE, H5P_CLS_LINK_CREATE, H5P_DEFAULT, H5Pcreate, H5Pfill_value_defined, H5Pget_chunk,
     H5Pget_chunk_opts, H5Pget_external_count, H5Pget_fill_value, H5Pget_filter2, H5Pget_layout, H5Pget_nfilters,
-    H5Pset_chunk, H5Pset_create_intermediate_group, H5Pset_filter, H5Pset_obj_track_times, H5Pset_virtual,
+    H5Pget_virtual_count, H5Pget_virtual_dsetname, H5Pget_virtual_filename, H5Pset_chunk,
+    H5Pset_create_intermediate_group, H5Pset_filter, H5Pset_obj_track_times, H5Pset_virtual,
 };
 use hdf5_metno_sys::h5s::{
     H5S_ALL, H5S_UNLIMITED, H5S_class_t, H5S_seloper_t, H5Screate, H5Screate_simple, H5Sget_simple_extent_dims,
@@ -127,6 +129,45 @@ pub(in super::super) fn creation(dataset: &Id, axes: usize, memory: &Id, size: u
         call!(Corrupt, H5Pget_fill_value(list.0, memory.0, fill.as_mut_ptr().cast()), "reading the fill value")?;
     }
     Ok(Creation { layout, filters, bare_edges, fill })
+}
+
+/// Whether its elements hold references to other objects.
+pub(in super::super) fn refers(dataset: &Id) -> Result<bool> {
+    dtype::refers(&dtype::of_dataset(dataset)?)
+}
+
+/// Whether the dataset is made of others.
+pub(in super::super) fn is_virtual(dataset: &Id) -> Result<bool> {
+    let list = open!(Corrupt, H5Dget_create_plist(dataset.0), "reading the layout")?;
+    let class = hdf5_metno::sync::sync(|| {
+        #[expect(unsafe_code, reason = "the identifier is an open property list")]
+        unsafe {
+            H5Pget_layout(list.0)
+        }
+    });
+    Ok(class == H5D_layout_t::H5D_VIRTUAL)
+}
+
+/// The files and the datasets in them that a virtual dataset is made of, as it names them, each once; `.` is its own file.
+pub(in super::super) fn virtual_sources(dataset: &Id) -> Result<BTreeSet<(String, String)>> {
+    let list = open!(Corrupt, H5Dget_create_plist(dataset.0), "reading the layout")?;
+    let mut count = 0usize;
+    call!(Corrupt, H5Pget_virtual_count(list.0, &raw mut count), "reading the virtual layout")?;
+    let mut sources = BTreeSet::new();
+    for i in 0..count {
+        let none = std::ptr::null_mut();
+        let length = call!(Corrupt, H5Pget_virtual_filename(list.0, i, none, 0), "reading the virtual layout")?;
+        let mut file = vec![0u8; length as usize + 1];
+        let (to, room) = (file.as_mut_ptr().cast(), file.len());
+        call!(Corrupt, H5Pget_virtual_filename(list.0, i, to, room), "reading the virtual layout")?;
+        let length = call!(Corrupt, H5Pget_virtual_dsetname(list.0, i, none, 0), "reading the virtual layout")?;
+        let mut name = vec![0u8; length as usize + 1];
+        let (to, room) = (name.as_mut_ptr().cast(), name.len());
+        call!(Corrupt, H5Pget_virtual_dsetname(list.0, i, to, room), "reading the virtual layout")?;
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes[..bytes.len() - 1]).into_owned();
+        sources.insert((text(file), text(name)));
+    }
+    Ok(sources)
 }
 
 fn filter(list: &Id, at: c_uint) -> Result<FilterInfo> {

@@ -148,6 +148,11 @@ fn describe(class: H5T_class_t, stored: &Id, size: usize) -> String {
     }
 }
 
+/// Whether elements hold references to other objects, in whatever they are made of.
+pub(super) fn refers(dtype: &Id) -> Result<bool> {
+    Ok(call!(Corrupt, H5Tdetect_class(dtype.0, H5T_REFERENCE), "reading a dtype")? > 0)
+}
+
 /// The class of a dtype.
 pub(super) fn class(dtype: &Id) -> H5T_class_t {
     hdf5_metno::sync::sync(|| {

@@ -15,7 +15,7 @@ use hdf5_metno_sys::h5f::{
 use hdf5_metno_sys::h5g::H5Gcreate2;
 use hdf5_metno_sys::h5i::{H5Iget_file_id, hid_t};
 use hdf5_metno_sys::h5l::{H5Ldelete, H5Lexists};
-use hdf5_metno_sys::h5o::{H5O_INFO_BASIC, H5O_info2_t, H5O_type_t, H5Ovisit3};
+use hdf5_metno_sys::h5o::{H5O_INFO_BASIC, H5O_info2_t, H5O_type_t, H5Oget_info3, H5Oopen, H5Ovisit3};
 use hdf5_metno_sys::h5p::{
     H5P_CLS_FILE_ACCESS, H5P_CLS_FILE_CREATE, H5P_CLS_GROUP_CREATE, H5P_DEFAULT, H5Pcreate, H5Pget_userblock,
     H5Pset_fapl_stdio, H5Pset_file_locking, H5Pset_libver_bounds, H5Pset_meta_block_size, H5Pset_obj_track_times,
@@ -179,21 +179,47 @@ pub(in super::super) fn descriptor(file: &Id, opened: &Path) -> Result<File> {
     Ok(File::from(owned))
 }
 
-/// The absolute paths of all datasets, each once. Soft and external links are not followed.
-pub(in super::super) fn datasets(file: &Id) -> Result<Vec<String>> {
-    extern "C" fn visit(_: hid_t, name: *const c_char, info: *const H5O_info2_t, names: *mut c_void) -> c_int {
+/// A group, dataset or named dtype of a file.
+pub(in super::super) struct Object {
+    /// Its absolute path; `/.` for the root group.
+    pub(in super::super) path: String,
+    pub(in super::super) is_dataset: bool,
+}
+
+/// Everything in the file, each once, the root group too. Soft and external links are not followed.
+pub(in super::super) fn objects(file: &Id) -> Result<Vec<Object>> {
+    extern "C" fn visit(_: hid_t, name: *const c_char, info: *const H5O_info2_t, found: *mut c_void) -> c_int {
         #[expect(unsafe_code, reason = "the library passes a C string, a filled struct and the pointer given below")]
-        let (name, kind, names) = unsafe { (CStr::from_ptr(name), (*info).type_, &mut *names.cast::<Vec<String>>()) };
-        if kind == H5O_type_t::H5O_TYPE_DATASET {
-            names.push(format!("/{}", name.to_string_lossy()));
-        }
+        let (name, info, found) = unsafe { (CStr::from_ptr(name), &*info, &mut *found.cast::<Vec<Object>>()) };
+        let is_dataset = info.type_ == H5O_type_t::H5O_TYPE_DATASET;
+        found.push(Object { path: format!("/{}", name.to_string_lossy()), is_dataset });
         0
     }
-    let mut names: Vec<String> = Vec::new();
-    let to = (&raw mut names).cast::<c_void>();
+    let mut found: Vec<Object> = Vec::new();
+    let to = (&raw mut found).cast::<c_void>();
     let (by, order) = (H5_index_t::H5_INDEX_NAME, H5_iter_order_t::H5_ITER_INC);
     call!(Corrupt, H5Ovisit3(file.0, by, order, Some(visit), to, H5O_INFO_BASIC), "listing the datasets")?;
-    Ok(names)
+    Ok(found)
+}
+
+/// The absolute paths of all datasets, each once. Soft and external links are not followed.
+pub(in super::super) fn datasets(file: &Id) -> Result<Vec<String>> {
+    Ok(objects(file)?.into_iter().filter(|o| o.is_dataset).map(|o| o.path).collect())
+}
+
+/// The names (hard links) that `object` has.
+pub(in super::super) fn names_of(object: &Id) -> Result<u32> {
+    let mut info = std::mem::MaybeUninit::<H5O_info2_t>::zeroed();
+    call!(Corrupt, H5Oget_info3(object.0, info.as_mut_ptr(), H5O_INFO_BASIC), "counting the links to an object")?;
+    #[expect(unsafe_code, reason = "the call succeeded and has filled it")]
+    let info = unsafe { info.assume_init() };
+    Ok(info.rc)
+}
+
+/// Opens whatever is called `path`.
+pub(in super::super) fn open_object(file: &Id, path: &str) -> Result<Id> {
+    let name = c_name(path)?;
+    open!(Corrupt, H5Oopen(file.0, name.as_ptr(), H5P_DEFAULT), "opening {path}")
 }
 
 /// Whether something is called `path` (absolute), each group on the way included.

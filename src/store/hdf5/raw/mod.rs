@@ -10,6 +10,7 @@ pub(super) mod dtype;
 pub(super) mod file;
 pub(super) mod filter;
 pub(super) mod image;
+pub(super) mod lock;
 pub(super) mod vlen;
 
 use std::ffi::CString;
@@ -63,7 +64,17 @@ impl Status for isize {
 fn checked<R: Status>(kind: ErrorKind, what: impl fmt::Display, f: impl FnOnce() -> R) -> Result<R> {
     sync(|| {
         let r = f();
-        if r.failed() { Err(Error::new(kind, format!("{what}: {}", last_error()))) } else { Ok(r) }
+        if !r.failed() {
+            return Ok(r);
+        }
+        // The library does not pass on why the system refused to write; asked at once, the system still knows.
+        let system = std::io::Error::last_os_error();
+        let full = matches!(
+            system.kind(),
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded | std::io::ErrorKind::FileTooLarge
+        );
+        let why = if full && kind == ErrorKind::Io { format!("{system}; ") } else { String::new() };
+        Err(Error::new(kind, format!("{what}: {why}{}", last_error())))
     })
 }
 

@@ -27,6 +27,9 @@ pub struct ChunkSteps {
     pub steps: Vec<Step>,
 }
 
+/// The attributes by which dimension scales and the datasets along them refer to each other.
+const SCALES: [&str; 2] = ["DIMENSION_LIST", "REFERENCE_LIST"];
+
 impl Dataset {
     /// The absolute name within the file.
     pub fn name(&self) -> &str {
@@ -122,10 +125,39 @@ impl Dataset {
         !matches!(self.access, Access::Tiles { .. }) && most.is_ok_and(|most| most.first() == Some(&None))
     }
 
-    /// Whether its file holds nothing else: no other dataset, and no attribute beside its own.
+    /// Whether its file holds nothing else: no other dataset or group, and no attribute beside its own.
     pub fn is_alone(&self) -> Result<bool> {
         let file = raw::file::of(&self.dataset)?;
-        Ok(raw::file::datasets(&file)?.len() == 1 && raw::attribute::names(&file)?.is_empty())
+        // The groups on the way to it, the root group among them, and itself.
+        let on_the_way = self.name.split('/').count();
+        Ok(raw::file::objects(&file)?.len() == on_the_way && raw::attribute::names(&file)?.is_empty())
+    }
+
+    /// What would still lead to this dataset if another took its name: a second hard link, or references, which are not told
+    /// apart by where they lead. `None` where there is nothing of the kind.
+    pub(crate) fn other_ways(&self) -> Result<Option<String>> {
+        let file = raw::file::of(&self.dataset)?;
+        let own = raw::attribute::names(&self.dataset)?;
+        // Scales and the datasets they belong to refer to each other, so that both tell.
+        let has_scales = SCALES.iter().any(|s| own.iter().any(|name| name == s));
+        let objects = raw::file::objects(&file)?;
+        // The list gives each object once, by one of its names.
+        if let Some(names) = raw::file::names_of(&self.dataset)?.checked_sub(1).filter(|n| *n > 0) {
+            return Ok(Some(format!("it has {names} more hard link{}", if names == 1 { "" } else { "s" })));
+        }
+        for object in objects {
+            let id = raw::file::open_object(&file, &object.path)?;
+            if object.is_dataset && raw::dataset::refers(&id)? {
+                return Ok(Some(format!("{} holds references", object.path)));
+            }
+            for name in raw::attribute::names(&id)? {
+                let of_scales = SCALES.contains(&name.as_str());
+                if (has_scales || !of_scales) && object.path != self.name && raw::attribute::refers(&id, &name)? {
+                    return Ok(Some(format!("attribute {name} of {} holds references", object.path)));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// The chunks' stored bytes by number, as they are with the filters left out; `None` where chunks are not at hand one by one.
