@@ -1,6 +1,7 @@
 //! Goes through an array larger than memory, block after block or in shuffled minibatches, and says how fast.
 //!
-//! `cargo run --release --example iterate -- FILE [blocks | chunks | rows | slices] [ROWS]`; without a file it makes a small one.
+//! `cargo run --release --example iterate -- FILE [blocks | chunks | rows | slices | again | parts] [ROWS]`; without a file it makes a small
+//! one. `again` takes the first ROWS matrices a hundred times over, one by one, `parts` a row of each.
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use std::time::Instant;
@@ -35,6 +36,15 @@ fn main() -> Result<()> {
             for at in (0..all).step_by(rows as usize) {
                 let values = reader.slice::<f64>(&format!("{at}:{}", at + rows))?;
                 sum += values.outer_iter().filter_map(|row| row.first().copied()).sum::<f64>();
+                bytes += values.len() * 8;
+            }
+        }
+        "again" | "parts" => {
+            let rows = rows.unwrap_or(50).min(reader.spec().shape()[0]);
+            for at in (0..100).flat_map(|_| 0..rows) {
+                let part = if mode == "parts" { format!("{at}, 7") } else { at.to_string() };
+                let values = reader.slice::<f64>(&part)?;
+                sum += values.first().copied().unwrap_or_default();
                 bytes += values.len() * 8;
             }
         }

@@ -512,6 +512,19 @@ fn force_takes_away_the_volumes_of_the_bundle_it_replaces_and_nothing_else() {
     let left: Vec<String> = desk.names().into_iter().filter(|n| n.starts_with("o-")).collect();
     assert_eq!(left, [old[1].as_str(), old[3].as_str(), "o-9999.tar"]);
     assert_eq!(Bundle::open(&desk.path("o.index.npz")).unwrap().format().name(), "npz");
+    // What an interrupted run has left goes too, if it is begun anew.
+    let cancel = std::sync::atomic::AtomicBool::new(false);
+    let journal = desk.path("i.partial");
+    let tell = |_: ndcompact::engine::Progress| {
+        cancel.store(journal.exists(), std::sync::atomic::Ordering::Relaxed);
+    };
+    let mut options = BundleOptions { target_size: 100_000, ..BundleOptions::default() };
+    options.resources.progress = Some(&tell);
+    options.resources.cancel = Some(&cancel);
+    assert!(bundle(&[desk.path("in")], &desk.path("i.tar"), &options).is_err());
+    assert!(desk.path("i-0001.tar").exists());
+    let told = desk.json(&["bundle", "in", "-o", "i.tar", "--force", "--json"]);
+    assert!(!told["replaced"].as_array().unwrap().is_empty() && !desk.path("i-0001.tar").exists(), "{told}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Datasets that lead to others: virtual ones, hard links, references. Files are made by h5py.
 #![cfg(all(feature = "cli", feature = "hdf5"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that fails should say where")]
+#![allow(clippy::print_stdout, reason = "tests that need a Python say when they are skipped")]
 
 #[path = "common/desk.rs"]
 mod desk;

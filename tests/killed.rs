@@ -65,6 +65,37 @@ fn a_process_killed_in_the_middle_leaves_nothing_behind() {
 }
 
 #[test]
+fn an_archive_that_is_killed_while_arrays_are_added_is_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let (small, input, archive) = (dir.path().join("s.npy"), dir.path().join("in.npy"), dir.path().join("a.npz"));
+    large(&small, 1);
+    large(&input, 20_000);
+    let done = Command::new(COMPACT).args([&small, Path::new("-o"), &archive, Path::new("-q")]).status().unwrap();
+    assert!(done.success());
+    fs::remove_file(&small).unwrap();
+    let before = fs::read(&archive).unwrap();
+    let mut killed = 0;
+    for delay in [1, 5, 20, 60, 150] {
+        let mut child = Command::new(COMPACT)
+            .args([Path::new("append"), &archive, &input])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(delay));
+        child.kill().unwrap();
+        if child.wait().unwrap().success() {
+            fs::write(&archive, &before).unwrap();
+        } else {
+            killed += 1;
+        }
+        assert!(fs::read(&archive).unwrap() == before, "after {delay} ms");
+        assert_eq!(names(dir.path()), ["a.npz", "in.npy"], "after {delay} ms");
+    }
+    assert!(killed > 0, "every run was over before it could be killed");
+}
+
+#[test]
 fn a_file_size_limit_or_full_disk_is_an_error_that_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let input = dir.path().join("in.npy");

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 COMPACT = sys.argv[1]
-SLICES = ["3", "-1", "::-1", "2:9:3,1", "...,::-2", ":,-4:-1", "5:2", "0:40:7,::-3,4", "..."]
+SLICES = ["3", "-1", "::-1", "2:9:3,1", "...,::-2", ":,-4:-1", "5:2", "0:40:7,::-3,4", "...", "-3:-30:-4", "30:2:-9,...,-2", "100:,:0", "-50:50:13,-2:1:-2", "...,-1,::4"]
 
 
 def run(*args, code=0):
@@ -51,11 +51,16 @@ with tempfile.TemporaryDirectory() as name:
     run(folder / "grids.npy", "--triangle", "-o", folder / "tri.npy", "-q")
     run(folder / "grids.npy", "--triangle", "--codec", "zstd", "-o", folder / "tri.h5", "-q")
     run(folder / "grids.npy", "--max-abs", "0", "-o", folder / "coded.h5", "-q")
+    run(folder / "grids.npy", "--triangle", "--f16", "-o", folder / "half.npy", "-q")
+    run(folder / "grids.npy", "--scale-offset", "0", "--codec", "deflate", "-o", folder / "steps.h5", "-q")
+    run(folder / "grids.npy", "--triangle", "--max-abs", "0", "-o", folder / "both.h5", "-q")
+    run(folder / "mask.npy", "--bits", "--codec", "zstd", "-o", folder / "bits.h5", "-q")
     run(folder / "mask.npy", "--bits", "-o", folder / "bits.npy", "-q")
     run(folder / "mask.npy", "--bits=1,order=little", "-o", folder / "little.npy", "-q")
     places = [(p, grids) for p in ("grids.npy", "fortran.npy", "stored.npz:grids", "deflated.npz", "theirs.h5:/gzip")]
     places += [(p, grids) for p in ("theirs.h5:/many", "theirs.h5:/plain", "tri.npy", "tri.h5", "coded.h5")]
-    places += [("bits.npy", mask), ("little.npy", mask)]
+    places += [(p, grids) for p in ("half.npy", "steps.h5", "both.h5")]
+    places += [("bits.h5", mask), ("bits.npy", mask), ("little.npy", mask)]
     for place, array in places:
         for part in SLICES:
             run("restore", folder / place, f"--slice={part}", "-o", folder / "part.npy", "--force", "-q")

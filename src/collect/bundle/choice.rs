@@ -24,6 +24,19 @@ pub struct BundleSteps {
 }
 
 /// Steps for the arrays whose names match.
+///
+/// ```no_run
+/// use ndcompact::collect::bundle::{BundleGroup, BundleOptions, BundleSteps, bundle};
+/// use ndcompact::transform::{Ask, BitPackAsk};
+///
+/// let bits = BundleSteps { asks: vec![Ask::BitPack(BitPackAsk::default())], ..BundleSteps::default() };
+/// let masks = BundleGroup { patterns: vec!["*/mask".parse()?], steps: bits };
+/// let options = BundleOptions { groups: vec![masks], ..BundleOptions::default() };
+/// for array in bundle(&["runs".into()], "runs.tar.zst".as_ref(), &options)?.packed {
+///     println!("{}: {} -> {} bytes, {} values changed", array.name, array.array_bytes, array.packed_bytes, array.loss.changed);
+/// }
+/// # Ok::<(), ndcompact::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct BundleGroup {
     /// An array belongs to the group if one of these matches its name.

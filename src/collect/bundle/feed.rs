@@ -325,7 +325,6 @@ fn open_large(name: String, file: Stretch, packing: Packing<'_>, skipped: &mut S
     Ok(Some(Large { name, head, about, packed, file: Some(file), begun: Vec::new(), at: 0, len }))
 }
 
-#[expect(clippy::too_many_arguments, reason = "the parts of an open archive, and what all arrays are held against")]
 fn of_tar(
     tar: &mut TarReader<Box<dyn Read + Send>>,
     place: &Path,

@@ -63,6 +63,10 @@ impl Journal {
         Self { path, format: how.format, level: how.level, target_size, steps }
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// What an interrupted run has done; `None` where nothing was interrupted.
     pub(super) fn load(&self, found: &[Found], replace: Replace) -> Result<Option<Loaded>> {
         let shown = self.path.display();

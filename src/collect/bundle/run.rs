@@ -215,6 +215,7 @@ pub fn bundle(inputs: &[PathBuf], output: &Path, options: &BundleOptions<'_>) ->
     let told =
         format!("{}{}", choice.told(), coder.map_or(String::new(), |(c, level)| format!(" {} {level}", c.name())));
     let journal = Journal::new(output, &stem, how, options.target_size, told);
+    let earlier = earlier([&index_path, journal.path()], options.replace);
     let resumed = journal.load(&found, options.replace)?;
     let Loaded { rows, fed, mut skipped, met } = resumed.unwrap_or_default();
     choice.have_met(&met);
@@ -248,7 +249,7 @@ pub fn bundle(inputs: &[PathBuf], output: &Path, options: &BundleOptions<'_>) ->
         skipped.refuse()?;
     }
     refuse_none(&rows, &skipped)?;
-    let stale = stale(&index_path, &rows, &found, options.replace);
+    let stale = stale(&earlier, &index_path, &rows, &found);
     let index_bytes = index::write(&index_path, format, &rows, None, options.replace, options.sync)?;
     journal.remove();
     stale.iter().for_each(|path| store::forget(path));
@@ -307,16 +308,31 @@ fn names_match(found: &[Found], choice: &Choice<'_>) -> Result<()> {
     choice.each_matches()
 }
 
-/// The volumes of the bundle that `index` is of until now, which `rows` do not name: those that are what it says, and no inputs.
-fn stale(index: &Path, rows: &Rows, found: &[Found], replace: Replace) -> Vec<PathBuf> {
-    let (Replace::Allowed, Ok(old)) = (replace, Index::open(index)) else { return Vec::new() };
-    let is_stale = |volume: &&VolumeRow| {
-        let path = index.with_file_name(&volume.file);
-        let is_named = rows.volumes.iter().any(|v| v.file == volume.file);
-        let is_same = Stretch::open(&path).and_then(|file| file.sign()).is_ok_and(|sign| sign == volume.sign());
-        !is_named && is_same && never_an_input(found, &[path]).is_ok()
+/// The volumes that an earlier bundle of that name, or an interrupted run that is begun anew, has left: those that their indexes
+/// name, where they are as these say.
+fn earlier(indexes: [&Path; 2], replace: Replace) -> Vec<VolumeRow> {
+    if replace == Replace::Never {
+        return Vec::new();
+    }
+    let is_same = |index: &Path, volume: &VolumeRow| {
+        let file = Stretch::open(&index.with_file_name(&volume.file));
+        file.and_then(|file| file.sign()).is_ok_and(|sign| sign == volume.sign())
     };
-    old.volumes.iter().filter(is_stale).map(|v| index.with_file_name(&v.file)).collect()
+    let volumes = |index: &Path| {
+        let all = Index::open(index).map(|old| old.volumes).unwrap_or_default();
+        all.into_iter().filter(|v| is_same(index, v)).collect::<Vec<_>>()
+    };
+    indexes.into_iter().flat_map(volumes).collect()
+}
+
+/// Those of `earlier` that the new index does not name and that are no inputs.
+fn stale(earlier: &[VolumeRow], index: &Path, rows: &Rows, found: &[Found]) -> Vec<PathBuf> {
+    let is_named = |volume: &VolumeRow| rows.volumes.iter().any(|v| v.file == volume.file);
+    let paths = earlier.iter().filter(|v| !is_named(v)).map(|v| index.with_file_name(&v.file));
+    let mut stale: Vec<PathBuf> = paths.filter(|p| never_an_input(found, &[p.clone()]).is_ok()).collect();
+    stale.sort();
+    stale.dedup();
+    stale
 }
 
 pub(super) fn refuse_none(rows: &Rows, skipped: &Skipped) -> Result<()> {

@@ -60,7 +60,8 @@ pub(super) struct Scratch {
     inflater: Option<Inflater>,
     compressor: Option<(u8, zstd::bulk::Compressor<'static>)>,
     decompressor: Option<zstd::bulk::Decompressor<'static>>,
-    coded: (filter::Scratch, Buf),
+    /// Some hundred kilobytes of tables, made when the first coded chunk comes.
+    coded: Option<Box<(filter::Scratch, Buf)>>,
 }
 
 /// Refuses parameters of the `filtered` layout's filter that say something else of the chunks than the dataset does: a decoder
@@ -386,15 +387,20 @@ impl Filters {
     }
 
     /// Runs our own filter back, to elements in native byte order; the buffer is taken out of `kept`.
-    fn decode_elements(&self, input: &[u8], kept: &mut (filter::Scratch, Buf)) -> Result<Buf> {
+    fn decode_elements(&self, input: &[u8], kept: &mut Option<Box<(filter::Scratch, Buf)>>) -> Result<Buf> {
         let Some(chunk) = &self.coded else { return refuse!(Corrupt, "a filter (ndcompact) without parameters") };
-        let (scratch, buf) = kept;
+        let (scratch, buf) = &mut **kept.get_or_insert_default();
         filter::decode(&chunk.spec, input, scratch, buf)?;
         Ok(std::mem::take(buf))
     }
 
     /// Runs our own filter back; the elements' bytes go to `target` as they would lie in the file.
-    fn decode_coded(&self, input: &[u8], target: &mut [u8], kept: &mut (filter::Scratch, Buf)) -> Result<usize> {
+    fn decode_coded(
+        &self,
+        input: &[u8],
+        target: &mut [u8],
+        kept: &mut Option<Box<(filter::Scratch, Buf)>>,
+    ) -> Result<usize> {
         let buf = self.decode_elements(input, kept)?;
         let Some(target) = target.get_mut(..buf.bytes().len()) else {
             return refuse!(Corrupt, "a chunk holds {} bytes where fewer are expected", buf.bytes().len());
@@ -403,7 +409,7 @@ impl Filters {
         if let Some(ChunkSpec { spec, order }) = &self.coded {
             order.to_native(spec.dtype(), target);
         }
-        kept.1 = buf;
+        kept.get_or_insert_default().1 = buf;
         Ok(target.len())
     }
 

@@ -57,11 +57,13 @@ pub(super) fn open_file(path: &Path) -> Result<Id> {
         return refuse!(Usage, "{} is a folder, not an HDF5 file", path.display());
     }
     drop(file);
-    if !raw::file::is_hdf5(path)? {
-        return Err(raw::file::not_hdf5(path));
-    }
     raw::filter::register();
-    raw::file::open(path).map_err(|e| e.at(path.display()))
+    match raw::file::open(path) {
+        Ok(file) => Ok(file),
+        // Asked only now: looking takes as long as opening.
+        Err(_) if !raw::file::is_hdf5(path)? => Err(raw::file::not_hdf5(path)),
+        Err(e) => Err(e.at(path.display())),
+    }
 }
 
 /// The dtype, byte order and shape of `dataset`.

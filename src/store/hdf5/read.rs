@@ -1,12 +1,15 @@
 //! A dataset as a source of parts.
 
 mod about;
+mod origin;
 mod references;
 
 pub use about::ChunkSteps;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use origin::Origin;
 
 use super::attribute::RECIPE;
 use super::boxes::Boxes;
@@ -101,32 +104,6 @@ struct Placed {
     to: u64,
     from: u64,
     len: u64,
-}
-
-/// The file that a dataset was looked for in.
-#[derive(Clone, Copy)]
-struct Origin<'a> {
-    path: &'a Path,
-    /// Where it lies in memory: its bytes, and what the library calls it.
-    image: Option<(&'a Image, &'a str)>,
-}
-
-impl Origin<'_> {
-    /// What the elements of `dataset` are read from without the library.
-    fn bytes(&self, dataset: &Id) -> Result<Bytes> {
-        let file = raw::file::of(dataset)?;
-        let Some((image, own)) = self.image else { return raw::file::descriptor(&file, self.path).map(Bytes::from) };
-        // The library would take the same bytes for any other file that is linked to.
-        let name = raw::file::name_of(&file)?;
-        if name != Path::new(own) {
-            return refuse!(
-                Unsupported,
-                "it lies in another file, {}, which bytes in memory do not hold; open it by its file's name",
-                name.display()
-            );
-        }
-        Ok(Bytes::Memory(image.clone()))
-    }
 }
 
 impl Dataset {

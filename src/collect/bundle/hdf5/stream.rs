@@ -169,6 +169,10 @@ impl Stream {
     pub(super) fn push(&mut self, row: u64, before: u64, mut bytes: &[u8], jobs: &mut Vec<Job>) {
         let mut at = before / self.alike.dtype.size() as u64;
         while !bytes.is_empty() {
+            if self.rest.capacity() == 0 {
+                // Grown by doubling, each chunk would be copied twice.
+                self.rest.reserve_exact(CHUNK_BYTES as usize);
+            }
             let (now, later) = bytes.split_at(bytes.len().min(CHUNK_BYTES as usize - self.rest.len()));
             if self.alike.is_lossy() {
                 self.segments.push(Segment { row, at, from: self.rest.len(), len: now.len() });
