@@ -159,8 +159,9 @@ fn told(bundled: &Bundled, in_the_way: bool, paint: Paint) -> String {
     lines.push((
         "bundled",
         format!(
-            "{} arrays, {} -> {} ({}) in {}",
+            "{} array{}, {} -> {} ({}) in {}",
             count(bundled.arrays),
+            if bundled.arrays == 1 { "" } else { "s" },
             size(bundled.input_bytes),
             size(bundled.stored_bytes),
             ratio(bundled.input_bytes as f64 / bundled.stored_bytes.max(1) as f64),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::args::{RestoreArgs, RunArgs};
-use super::number::{count, seconds, shape, size};
+use super::number::{count, ratio, seconds, shape, size};
 use super::ragged_args::RaggedArgs;
 use super::table::{labelled, loss};
 use super::voice::{Paint, Voice};
@@ -109,14 +109,14 @@ fn made(report: &RaggedReport, paint: Paint) -> String {
     let exact = if report.exact { ", exact" } else { "" };
     let head =
         format!("{verb}{}: {what} of {} with {}{exact}", paint.bold(&report.place), report.dtype, axes(report.axes));
-    let ratio = report.bytes as f64 / report.stored_bytes.max(1) as f64;
     let whole = if report.dry_run { " for the values alone" } else { "" };
     let mut lines = vec![(
         "size",
         format!(
-            "{} -> {}{whole}, {ratio:.2} times smaller, {}",
+            "{} -> {}{whole} ({}), {}",
             size(report.bytes),
             size(report.stored_bytes),
+            ratio(report.bytes as f64 / report.stored_bytes.max(1) as f64),
             seconds(report.seconds)
         ),
     )];
@@ -260,6 +260,7 @@ struct RaggedInfo {
 /// Tells what a ragged array's file holds.
 pub(super) fn info(place: &Place, voice: &Voice) -> Result<()> {
     let array = Ragged::open(&place.path)?;
+    array.check_end()?;
     let values = array.values();
     let info = RaggedInfo {
         place: place.to_string(),

@@ -49,6 +49,7 @@ fn summary(document: &Document, paint: Paint) -> String {
     let source = document.budget.as_ref().and_then(|b| b.source.as_deref());
     let source = source.map(|s| format!(" ({s})")).unwrap_or_default();
     let counts = match verdict {
+        Outcome::Passed if all == 1 => format!("the criterion is within budget{source}"),
         Outcome::Passed => format!("all {all} criteria within budget{source}"),
         Outcome::Failed => format!("{} of {all} criteria over budget{source}", of(Outcome::Failed)),
         Outcome::Unknown => format!("{} of {all} criteria could not be checked{source}", of(Outcome::Unknown)),

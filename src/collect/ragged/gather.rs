@@ -3,13 +3,15 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use super::layout::place;
+use super::open::Ragged;
 use super::writer::{RaggedOptions, RaggedReport, RaggedWriter};
 use crate::array::DType;
 use crate::engine::{Phase, Progress, Reader, Resources, with_array};
 use crate::error::{ErrorKind, Result, refuse};
 use crate::pipeline::{Memory, Source};
 use crate::store::hdf5::Rows;
-use crate::store::{Archive, Place, is_archive, is_hdf5, items_in, open_in};
+use crate::store::{Archive, Place, is_archive, is_hdf5, items_in, open_in, same_file};
 
 /// What becomes items.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub enum InputKind {
     Members,
     /// A dataset of variable-length rows, each an item without a name.
     Rows,
+    /// A ragged array, whose items are taken with their names.
+    Ragged,
 }
 
 impl Input {
@@ -54,6 +58,9 @@ impl Input {
         }
         if place.member.is_none() && is_archive(path)? {
             return of(InputKind::Members);
+        }
+        if place.member.is_none() && is_hdf5(path)? && Ragged::is_one(path) {
+            return of(InputKind::Ragged);
         }
         if is_hdf5(path)? && Rows::open(place)?.is_some() {
             return of(InputKind::Rows);
@@ -111,6 +118,17 @@ pub(super) fn each(inputs: &[Input], to: &mut dyn Takes, resources: &Resources<'
                     let member = Place { path: place.path.clone(), member: Some(name.to_owned()) };
                     bytes += array(&member, name, &Reader::of(open_in(&archive, Some(name))?)?)?;
                     told(bytes, k as u64 + 1, count)?;
+                }
+            }
+            InputKind::Ragged => {
+                let items = Ragged::open(&place.path)?;
+                items.check_end()?;
+                to.begin(place, (items.dtype(), items.axes()))?;
+                for k in 0..items.len() {
+                    let (spec, values) = items.item(k)?;
+                    bytes += spec.bytes();
+                    to.item(place, items.name(k)?.as_deref(), &Memory::new(spec, values)?)?;
+                    told(bytes, k + 1, items.len())?;
                 }
             }
             InputKind::Rows => {
@@ -184,6 +202,13 @@ pub fn ragged(inputs: &[Input], to: &Path, append: bool, options: &RaggedOptions
     let resources = options.values.resources;
     let mut options = options.clone();
     options.values.resources.progress = None;
+    if let Some(input) = inputs.iter().find(|i| same_file(&i.place, &place(to, ""))) {
+        return refuse!(
+            Usage,
+            "{} is an input and the output; copy it first, or choose another name for -o",
+            input.place
+        );
+    }
     if !append && options.name_bytes == 0 {
         options.name_bytes = longest(inputs)?;
     }
@@ -201,9 +226,12 @@ fn longest(inputs: &[Input]) -> Result<u64> {
     let mut most = 0;
     for input in inputs {
         most = most.max(match input.kind {
-            InputKind::Members => Archive::open(&input.place.path)?.names().map(str::len).max().unwrap_or(0),
-            _ => input.name.len(),
+            InputKind::Members => {
+                Archive::open(&input.place.path)?.names().map(|name| name.len() as u64).max().unwrap_or(0)
+            }
+            InputKind::Ragged => Ragged::open(&input.place.path)?.longest_name(),
+            _ => input.name.len() as u64,
         });
     }
-    Ok(most as u64)
+    Ok(most)
 }

@@ -60,7 +60,10 @@ impl FromStr for Range {
 
     fn from_str(text: &str) -> Result<Self> {
         match text.parse::<Slice>()?.0.as_slice() {
-            [] => Ok(Self::ALL),
+            [] => refuse!(Usage, "an empty range means no item; write : for all"),
+            [AxisSlice::Range { step: 0, .. }] => {
+                refuse!(Usage, "{text:?} has a step of 0; write e.g. ::2 for every other item, ::-1 for all backwards")
+            }
             [one] => Ok(Self(*one)),
             _ => refuse!(Usage, "{text:?} has several axes; items have one: write e.g. 10:20, -5: or ::2"),
         }
@@ -88,7 +91,9 @@ mod tests {
         assert_eq!(of("-1", 5).unwrap(), [4]);
         assert!(of("5", 5).is_err() && of("-6", 5).is_err());
         assert_eq!(of(":", 0).unwrap(), [0u64; 0]);
-        assert!("1,2".parse::<Range>().is_err());
+        for bad in ["1,2", "", "0:5:0", "5:0:0", "::0"] {
+            assert!(bad.parse::<Range>().is_err(), "{bad:?}");
+        }
         assert_eq!(Range::from(1..3).of(2).unwrap().collect::<Vec<_>>(), [1]);
     }
 }

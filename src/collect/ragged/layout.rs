@@ -12,7 +12,7 @@ use crate::store::{Place, hdf5};
 use crate::transform::{Ask, CastTo, Step};
 
 /// The file's attribute that says that it holds a ragged array, and where: JSON.
-pub const MARK: &str = "ndcompact_ragged";
+pub const MARK: &str = hdf5::RAGGED;
 
 /// Items between two entries of the index.
 pub const EVERY: u64 = 1024;

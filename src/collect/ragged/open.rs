@@ -7,6 +7,7 @@ use ndarray::ArrayD;
 
 use super::items::Range;
 use super::layout::{AXIS, CHARACTER, ENTRY, EVERY, ITEM, Layout, VALUE, place};
+use super::names::Numbered;
 use super::writer::{RaggedOptions, RaggedWriter};
 use crate::array::{Buf, DType, Element, Span, Spec, to_ndarray};
 use crate::engine::Reader;
@@ -169,6 +170,12 @@ impl Ragged {
         self.name.as_ref().and_then(|n| n.spec().shape().get(1)).copied()
     }
 
+    /// Bytes of the longest name; 0 where items have none.
+    pub(super) fn longest_name(&self) -> u64 {
+        let last = |n: &Numbered| n.name(self.items.saturating_sub(1)).len() as u64;
+        self.name_bytes().or(self.layout.numbered.as_ref().map(last)).unwrap_or(0)
+    }
+
     /// Bytes of the file.
     ///
     /// # Errors
@@ -280,6 +287,20 @@ impl Ragged {
         read(&self.values, spans, out, work)
     }
 
+    /// Refuses values that belong to no item, and items without values: the last item must end where the values do.
+    ///
+    /// # Errors
+    /// `Corrupt` where it does not, as where another program has added to one of the datasets alone.
+    pub fn check_end(&self) -> Result<()> {
+        match self.items {
+            0 if self.values_count() > 0 => {
+                refuse!(Corrupt, "{} has no item and {} values: the file is damaged", self.path, self.values_count())
+            }
+            0 => Ok(()),
+            n => self.locate(n - 1).map(drop),
+        }
+    }
+
     fn check(&self, i: u64) -> Result<()> {
         if i >= self.items {
             return refuse!(Usage, "{} holds {} items; there is no item {i}", self.path, self.items);
@@ -348,7 +369,8 @@ impl Ragged {
             starts.push(at);
         }
         if at != end || end > self.values_count() || (number == 0 && start != 0) {
-            return Err(damaged("row sizes and index that do not fit together"));
+            let words = format!("row sizes that end at {at}, and {end} values before the next");
+            return Err(damaged(&words));
         }
         let shapes = match &self.shape {
             Some(shape) => {

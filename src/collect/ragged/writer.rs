@@ -228,6 +228,7 @@ impl<'a> RaggedWriter<'a> {
         // Before anything is read: somebody else may be about to add items.
         let lock = Lock::take(path)?;
         let old = Ragged::open(path)?;
+        old.check_end()?;
         let (items, total, dtype) = (old.len(), old.values_count(), old.dtype());
         let (layout, width) = (old.layout().clone(), old.name_bytes());
         // A chunk that is written again leaves its old place unused; where that is much, the file is made anew.

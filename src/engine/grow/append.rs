@@ -33,8 +33,12 @@ pub struct AppendOptions<'a> {
 ///
 /// # Errors
 /// As [`ArrayWriter::open`] and [`ArrayWriter::push`]; `Usage` where one of `more` has another dtype or shape than the rows, or is the
-/// file itself.
+/// file itself, and where `to` is a part of a ragged array.
 pub fn append(to: &Place, more: &[Place], options: &AppendOptions<'_>) -> Result<Appended> {
+    #[cfg(feature = "hdf5")]
+    if crate::store::is_hdf5(&to.path)? {
+        crate::store::hdf5::refuse_ragged_rows(to)?;
+    }
     let mut readers = Vec::with_capacity(more.len());
     for place in more {
         if same_file(place, to) {

@@ -291,7 +291,7 @@ impl Transform for ScaleOffset {
     fn explain(&self, io: &Io, refusal: &Refusal, index: &[u64], worst: &[u64]) -> String {
         let (low, high) = (Scalar::Float(self.grid.value(0)), Scalar::Float(self.grid.value(self.largest)));
         let count = refusal.count;
-        let values = if count == 1 { "value".to_owned() } else { format!("{count} values") };
+        let values = if count == 1 { "a value".to_owned() } else { format!("{count} values") };
         let (first, fill) = refusal.first_value;
         let mut text = format!("scale-offset has no code for {values} of this {} array: ", io.input.dtype());
         text += &format!("{}{first} at {index:?}", if count == 1 { "" } else { "the first is " });
