@@ -133,7 +133,7 @@ fn passed_over(bundled: &Bundled, paint: Paint) -> Vec<(&'static str, String)> {
     }
     if skipped.others > 0 {
         let names = skipped.other_names.join(", ");
-        lines.push(("skipped", paint.warn(&format!("{} without arrays: {names}", count(skipped.others)))));
+        lines.push(("skipped", paint.warn(&format!("{} passed over: {names}", count(skipped.others)))));
     }
     lines
 }

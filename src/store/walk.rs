@@ -19,6 +19,8 @@ pub enum FileKind {
     Tar(Compression),
     /// Python objects; never opened.
     Pickle,
+    /// A link to a folder, which might lead in circles, or to nothing.
+    Link,
     /// Anything else.
     Other,
 }
@@ -54,7 +56,7 @@ pub struct Found {
 }
 
 /// Finds the files of `inputs` in their order: folders with all in them (by name), patterns with all that fit. A link to a file
-/// is that file; links to folders are not followed.
+/// is that file; links to folders and to nothing are found as what they are.
 ///
 /// # Errors
 /// `Io` for what is not there; `Usage` for patterns that nothing fits, names that are no UTF-8, and files given twice.
@@ -145,10 +147,12 @@ fn folder(path: &Path, found: &mut Vec<Found>) -> Result<()> {
             continue;
         }
         match fs::metadata(&path) {
-            // A link to a folder: might lead in circles.
-            Ok(meta) if meta.is_dir() => {}
-            Ok(meta) => found.push(file(path, &meta)?),
-            Err(e) if kind.is_symlink() && e.kind() == std::io::ErrorKind::NotFound => {}
+            Ok(meta) if !meta.is_dir() => found.push(file(path, &meta)?),
+            Ok(meta) => found.push(Found { kind: FileKind::Link, ..file(path, &meta)? }),
+            Err(e) if kind.is_symlink() && e.kind() == std::io::ErrorKind::NotFound => {
+                let meta = fs::symlink_metadata(&path).map_err(failed)?;
+                found.push(Found { kind: FileKind::Link, ..file(path, &meta)? });
+            }
             Err(e) => return Err(Error::io(format!("looking at {}", path.display()), e)),
         }
     }

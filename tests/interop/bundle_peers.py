@@ -65,7 +65,7 @@ def check_hdf5(path, truth):
             names = texts(group, "names", "name_ends")
             recipes = texts(group, "recipes", "recipe_ends") if "recipes" in group else [""] * len(names)
             shape_ends = group["shape_ends"][:]
-            shapes, offsets, fortran = group["shapes"][:], group["offsets"][:], group["fortran"][:]
+            shapes, offsets, fortran = group["shapes"][:], group["offsets"][:].astype(int), group["fortran"][:]
             for i, (name, recipe) in enumerate(zip(names, recipes)):
                 shape = tuple(shapes[shape_ends[i - 1] if i else 0 : shape_ends[i]])
                 original = truth[name]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::choice::{Choice, Packed, unfit};
+use super::index::Index;
 use super::names;
 use super::rows::About;
 use super::run::Skipped;
@@ -270,6 +271,10 @@ impl<'a> Feed<'a> {
                         return Ok(Some(Next::Large(large)));
                     }
                 }
+                FileKind::Npz if Index::open(path).is_ok() => {
+                    let why = "the index of a bundle, whose volumes hold the arrays";
+                    self.skipped.other(&found.name, Some(&Error::new(ErrorKind::Unsupported, why)));
+                }
                 FileKind::Npz => {
                     let base = found.name[..found.name.len() - 4].to_owned();
                     let zip = store::Archive::open(path)?;
@@ -288,6 +293,11 @@ impl<'a> Feed<'a> {
                 }
                 FileKind::Pickle => self.skipped.pickle(&found.name),
                 FileKind::Other => self.skipped.other(&found.name, None),
+                FileKind::Link => {
+                    let why =
+                        Error::new(ErrorKind::Unsupported, "a link to a folder, or to nothing; give what it leads to");
+                    self.skipped.other(&found.name, Some(&why));
+                }
             }
         }
     }
@@ -357,8 +367,11 @@ fn of_tar(
             continue;
         }
         let full = names::within(base, &entry.name);
-        let kind =
-            if entry.kind == TarKind::File { FileKind::of_name(Path::new(&entry.name)) } else { FileKind::Other };
+        if let Some(why) = entry.kind.why_not() {
+            skipped.other(&full, Some(&Error::new(ErrorKind::Unsupported, why)));
+            continue;
+        }
+        let kind = FileKind::of_name(Path::new(&entry.name));
         let at = |e: Error| e.at(format!("{}, member {}", place.display(), entry.name));
         match kind {
             FileKind::Npy => {
@@ -408,7 +421,7 @@ fn of_tar(
                 *inner = Some(Zip { zip, next: 0, place, base: full[..full.len() - 4].to_owned() });
             }
             FileKind::Pickle => skipped.pickle(&full),
-            FileKind::Tar(_) | FileKind::Other => skipped.other(&full, None),
+            FileKind::Tar(_) | FileKind::Other | FileKind::Link => skipped.other(&full, None),
         }
     }
 }

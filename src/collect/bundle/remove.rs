@@ -33,7 +33,7 @@ pub(super) fn sources(found: &[Found], index: &Path, resources: &Resources<'_>) 
         let all = match one.kind {
             FileKind::Npy => names.contains(&names::array_name(&one.name)?),
             FileKind::Npz | FileKind::Tar(_) => compare(std::slice::from_ref(one), &bundle, &mut count)?.1,
-            FileKind::Pickle | FileKind::Other => false,
+            FileKind::Pickle | FileKind::Other | FileKind::Link => false,
         };
         if all {
             whole.push(one);

@@ -236,7 +236,7 @@ pub fn bundle(inputs: &[PathBuf], output: &Path, options: &BundleOptions<'_>) ->
     };
     let total = found.iter().map(|f| f.size).sum();
     let mut count = Count { resources: &options.resources, total, done: 0, phase: Phase::Compacting };
-    let mut feed = Feed::new(&found, format.compression().block_bytes());
+    let mut feed = Feed::new(&found, format.compression().block_bytes().min(options.target_size.max(1)));
     feed.pass_over(fed)?;
     feed.packing(&choice, options.resources);
     let mut run = Run { options, found: &found, journal: &journal, choice: &choice, coder, fed, skipped: &mut skipped };

@@ -15,8 +15,27 @@ pub enum TarKind {
     File,
     /// A folder.
     Folder,
-    /// A link, a device, or what else has no bytes of its own; sparse files, too.
+    /// A second name of another member.
+    HardLink,
+    /// A link by name.
+    Link,
+    /// A file with holes, of which only what is between them stands here.
+    Sparse,
+    /// A device, or what else has no bytes of its own.
     Other,
+}
+
+impl TarKind {
+    /// Why no array is read from such a member; `None` for files and folders.
+    pub fn why_not(self) -> Option<&'static str> {
+        match self {
+            TarKind::File | TarKind::Folder => None,
+            TarKind::HardLink => Some("a hard link to another member; unpack the archive to have both"),
+            TarKind::Link => Some("a symbolic link; unpack the archive to follow it"),
+            TarKind::Sparse => Some("a sparse file; unpack the archive to have it whole"),
+            TarKind::Other => Some("no file"),
+        }
+    }
 }
 
 /// One member.
@@ -50,7 +69,7 @@ impl<R: Read> TarReader<R> {
     /// # Errors
     /// `Corrupt` for wrong checksums, sizes that are no numbers, and streams that stop before the end mark.
     pub fn next_entry(&mut self) -> Result<Option<TarEntry>> {
-        let (mut long, mut size) = (None, None);
+        let (mut long, mut size, mut sparse) = (None, None, false);
         while !self.ended {
             self.skip()?;
             let block = self.block()?;
@@ -70,7 +89,7 @@ impl<R: Read> TarReader<R> {
                     let mut text = vec![0; own as usize];
                     self.read_exact(&mut text).map_err(cut)?;
                     match kind {
-                        b'x' => pax(&text, &mut long, &mut size)?,
+                        b'x' => sparse |= pax(&text, &mut long, &mut size)?,
                         b'L' => long = Some(name(&text)),
                         _ => {}
                     }
@@ -82,9 +101,19 @@ impl<R: Read> TarReader<R> {
                         short = format!("{}/{short}", name(&block[345..500]));
                     }
                     let (kind, len) = match kind {
+                        b'0' | 0 | b'7' if sparse => (TarKind::Sparse, size),
                         b'0' | 0 | b'7' => (TarKind::File, size),
                         b'5' => (TarKind::Folder, 0),
+                        b'1' => (TarKind::HardLink, 0),
+                        b'2' => (TarKind::Link, 0),
                         b'1'..=b'6' => (TarKind::Other, 0),
+                        b'S' if block[482] == 0 => (TarKind::Sparse, size),
+                        b'S' => {
+                            return refuse!(
+                                Unsupported,
+                                "{short} is a sparse file with a long map, behind which the archive cannot be read; unpack it first"
+                            );
+                        }
                         _ => (TarKind::Other, size),
                     };
                     self.begin(len);
@@ -171,9 +200,9 @@ fn name(field: &[u8]) -> String {
     String::from_utf8_lossy(&field[..end]).into_owned()
 }
 
-/// Name and size in a pax header.
-fn pax(text: &[u8], long: &mut Option<String>, size: &mut Option<u64>) -> Result<()> {
-    let mut rest = text;
+/// Name and size in a pax header, and whether it is one of a sparse file.
+fn pax(text: &[u8], long: &mut Option<String>, size: &mut Option<u64>) -> Result<bool> {
+    let (mut rest, mut sparse) = (text, false);
     while !rest.is_empty() {
         let record = rest.iter().position(|b| *b == b' ').and_then(|space| {
             let len: usize = std::str::from_utf8(&rest[..space]).ok()?.parse().ok()?;
@@ -191,11 +220,13 @@ fn pax(text: &[u8], long: &mut Option<String>, size: &mut Option<u64>) -> Result
             let Some(bytes) = bytes else { return refuse!(Corrupt, "a pax header in the tar archive has no size") };
             *size = Some(bytes);
         }
-        if record.starts_with(b"GNU.sparse") {
-            return refuse!(Unsupported, "the tar archive holds a sparse file; unpack it first");
+        sparse |= record.starts_with(b"GNU.sparse");
+        // The name that it has on disk: the other one is where GNU tar keeps it for those who know of no holes.
+        if let Some(path) = record.strip_prefix(b"GNU.sparse.name=") {
+            *long = Some(String::from_utf8_lossy(path).into_owned());
         }
     }
-    Ok(())
+    Ok(sparse)
 }
 
 #[cfg(test)]
