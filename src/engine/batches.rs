@@ -71,8 +71,11 @@ enum From<T> {
     /// Each piece of work is a batch.
     Whole(Ahead<Batch<T>>),
     /// Each piece of work is a lot: the batches inside of it, and its rows of those that reach over its ends. `rows` of them are done.
-    Lots { ahead: Ahead<Lot<T>>, borders: Arc<Borders<T>>, reader: Reader, inside: VecDeque<Batch<T>>, rows: u64 },
+    Lots { ahead: Ahead<Lot<T>>, borders: Arc<Borders<T>>, reader: Box<Reader>, inside: VecDeque<Batch<T>>, rows: u64 },
 }
+
+/// Lots that are made ahead, and batches that reach over their ends.
+type LotsAhead<T> = (Ahead<Lot<T>>, Arc<Borders<T>>);
 
 /// Iterator of [`Batch`]es; made by [`Reader::batches`]. After an error it ends.
 pub struct Batches<T> {
@@ -93,7 +96,7 @@ impl<T> std::fmt::Debug for Batches<T> {
 
 impl<T: Element> Batches<T> {
     /// Batch `number`, which ends with row `end` of the order, once all lots that it has rows of are done.
-    fn from_lots(&mut self, number: u64, end: u64) -> Option<Result<Batch<T>>> {
+    fn next_of_lots(&mut self, number: u64, end: u64) -> Option<Result<Batch<T>>> {
         let From::Lots { ahead, borders, reader, inside, rows } = &mut self.from else { return None };
         while *rows < end {
             match ahead.next()? {
@@ -123,7 +126,7 @@ impl<T: Element> Iterator for Batches<T> {
         self.done += size;
         let batch = match &mut self.from {
             From::Whole(ahead) => ahead.next()?,
-            From::Lots { .. } => self.from_lots(self.next, self.done)?,
+            From::Lots { .. } => self.next_of_lots(self.next, self.done)?,
         };
         if batch.is_err() {
             self.left = 0;
@@ -162,7 +165,7 @@ impl Reader {
             (Some(seed), Mixing::Rows) => From::Whole(self.random(all, size, row_bytes, seed)?),
             (Some(seed), Mixing::Chunks(chunks)) => {
                 let (ahead, borders) = self.lots(all, size, row_bytes, seed, chunks)?;
-                From::Lots { ahead, borders, reader: self.clone(), inside: VecDeque::new(), rows: 0 }
+                From::Lots { ahead, borders, reader: Box::new(self.clone()), inside: VecDeque::new(), rows: 0 }
             }
         };
         Ok(batched(from, options, all))
@@ -243,7 +246,7 @@ impl Reader {
         row_bytes: u64,
         seed: u64,
         chunks: Option<u64>,
-    ) -> Result<(Ahead<Lot<T>>, Arc<Borders<T>>)> {
+    ) -> Result<LotsAhead<T>> {
         // What follows may depend on the file and the options alone: the order is the seed's.
         let stretch = self.chunk_rows().unwrap_or((STRETCH_BYTES / row_bytes.max(1)).max(1)).min(all.max(1));
         let bytes = row_bytes.saturating_mul(stretch).max(1);

@@ -58,11 +58,13 @@ impl<V> Cache<V> {
     }
 
     /// Whether values of `bytes` are kept at all.
+    #[cfg(any(feature = "hdf5", test))]
     pub(crate) fn takes(&self, bytes: u64) -> bool {
         bytes <= self.most
     }
 
     /// A value, if it is there and made.
+    #[cfg(any(feature = "hdf5", test))]
     pub(crate) fn get(&self, number: u64) -> Option<Arc<V>> {
         let value = self.state.lock().unwrap_or_else(PoisonError::into_inner).touch(number)?;
         let value = value.try_lock().ok()?;

@@ -433,7 +433,7 @@ fn of_zip(zip: &mut Zip, packing: Packing<'_>, skipped: &mut Skipped) -> Result<
         if member.ends_with('/') {
             continue;
         }
-        let full = names::within(&zip.base, &member);
+        let full = names::within(&zip.base, member);
         if !member.ends_with(".npy") {
             skipped.other(&full, None);
             continue;

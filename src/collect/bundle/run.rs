@@ -329,7 +329,7 @@ fn earlier(indexes: [&Path; 2], replace: Replace) -> Vec<VolumeRow> {
 fn stale(earlier: &[VolumeRow], index: &Path, rows: &Rows, found: &[Found]) -> Vec<PathBuf> {
     let is_named = |volume: &VolumeRow| rows.volumes.iter().any(|v| v.file == volume.file);
     let paths = earlier.iter().filter(|v| !is_named(v)).map(|v| index.with_file_name(&v.file));
-    let mut stale: Vec<PathBuf> = paths.filter(|p| never_an_input(found, &[p.clone()]).is_ok()).collect();
+    let mut stale: Vec<PathBuf> = paths.filter(|p| never_an_input(found, std::slice::from_ref(p)).is_ok()).collect();
     stale.sort();
     stale.dedup();
     stale

@@ -44,7 +44,7 @@ pub struct PackedMask {
 #[derive(Debug)]
 enum Bytes {
     Mapped(Mapping),
-    Read(Reader),
+    Read(Box<Reader>),
 }
 
 impl PackedMask {
@@ -121,7 +121,7 @@ impl PackedMask {
     fn of(reader: Reader, shape: Vec<u64>, order: BitOrder) -> Result<Self> {
         let bytes = match reader.opened().map()? {
             Some(mapping) => Bytes::Mapped(mapping),
-            None => Bytes::Read(reader),
+            None => Bytes::Read(Box::new(reader)),
         };
         Ok(Self { bytes, shape, order })
     }

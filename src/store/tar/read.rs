@@ -106,7 +106,7 @@ impl<R: Read> TarReader<R> {
                         b'5' => (TarKind::Folder, 0),
                         b'1' => (TarKind::HardLink, 0),
                         b'2' => (TarKind::Link, 0),
-                        b'1'..=b'6' => (TarKind::Other, 0),
+                        b'3' | b'4' | b'6' => (TarKind::Other, 0),
                         b'S' if block[482] == 0 => (TarKind::Sparse, size),
                         b'S' => {
                             return refuse!(
